@@ -1,0 +1,32 @@
+//! Every bound of the system, in one place, with its unit and its reason.
+
+/// Bytes of one encoded key: larger ones are refused, for keys are copied into every index.
+pub const KEY_BYTES_MAX: usize = 4 * 1024;
+
+/// Bytes of one source record: larger ones become dead letters. Kafka's own default limit is 1 MiB.
+pub const RECORD_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Columns of one table: the widest tables in the field have some hundreds.
+pub const COLUMNS_MAX: usize = 2_000;
+
+/// Bytes of one predictive query: longer text is not written by a person.
+pub const QUERY_BYTES_MAX: usize = 64 * 1024;
+
+/// Nesting of one predictive query's conditions: bounds the parser's stack.
+pub const QUERY_DEPTH_MAX: usize = 64;
+
+/// Changes in one micro-batch: one store commit, and the longest time that a score waits for its neighbours.
+pub const BATCH_CHANGES_MAX: usize = 1_000;
+
+/// Child rows that are read one by one for a single feature: beyond, block summaries are used, or the newest rows
+/// stand for all and the score says `truncated`.
+pub const SCAN_ROWS_MAX: usize = 4_096;
+
+/// Entities that one change may mark dirty at once; more go to the sweep.
+pub const DIRTY_PER_CHANGE_MAX: usize = 1_000;
+
+/// Past windows whose labels are read as features of one query.
+pub const LAGS_MAX: usize = 40;
+
+/// Examples in one fitted context.
+pub const CONTEXT_EXAMPLES_MAX: usize = 20_000;
