@@ -1,1 +1,4 @@
-//! Placeholder.
+//! Scores from a snapshot of the graph: labels and features as of a cutoff, a context of labelled past examples, and
+//! the members of the predictor's family that are fitted on it.
+
+pub mod learn;
