@@ -1,0 +1,230 @@
+//! The config file as it is written. Unknown keys are errors; [`super::settings`] checks what the types cannot.
+
+use indexmap::IndexMap;
+use serde::Deserialize;
+
+use super::units::{Bytes, Instant, Micros, OneOrMany, Text};
+
+/// The whole file.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawConfig {
+    /// The application.
+    pub app: RawApp,
+    /// Where changes come from.
+    pub source: RawSource,
+    /// The tables, in the order in which rows of equal time are taken.
+    #[serde(default)]
+    pub tables: IndexMap<String, RawTable>,
+    /// What to predict.
+    #[serde(default)]
+    pub tasks: IndexMap<String, RawTask>,
+    /// Where scores go.
+    pub sink: RawSink,
+    /// The metrics and health endpoint.
+    pub http: RawHttp,
+}
+
+/// `[app]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawApp {
+    /// Names topics, consumer group and client ids.
+    pub name: Text,
+    /// The store's directory.
+    pub store: Text,
+    /// Memory for the store's pages and cache.
+    pub memory: Bytes,
+    /// Whether every commit waits for the disk.
+    pub sync: bool,
+}
+
+/// `[source]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawSource {
+    /// Which source.
+    pub kind: Option<RawSourceKind>,
+    /// Where relative file names start.
+    pub directory: Option<Text>,
+    /// Files of change records, for `kind = "changes"`.
+    #[serde(default)]
+    pub files: OneOrMany,
+    /// Kafka's bootstrap servers.
+    pub brokers: Option<Text>,
+    /// Topics by name, or one pattern that starts with `^`.
+    #[serde(default)]
+    pub topics: OneOrMany,
+    /// The records' format: `debezium`, `flattened`, `upsert` or `append`.
+    pub format: Option<String>,
+    /// Any librdkafka setting.
+    #[serde(default)]
+    pub options: IndexMap<String, Text>,
+}
+
+/// The kinds of source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RawSourceKind {
+    /// Plain tables as CSV or Parquet.
+    Files,
+    /// Newline-delimited change records.
+    Changes,
+    /// Kafka topics.
+    Kafka,
+}
+
+/// `[tables.<name>]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawTable {
+    /// The table's files.
+    #[serde(default)]
+    pub files: OneOrMany,
+    /// The table's topic.
+    pub topic: Option<Text>,
+    /// The records' format, where it is not the source's.
+    pub format: Option<String>,
+    /// The primary key's columns.
+    #[serde(default)]
+    pub key: OneOrMany,
+    /// The time column.
+    pub time: Option<String>,
+    /// Column (or columns, separated by commas) to parent table.
+    #[serde(default)]
+    pub foreign_keys: IndexMap<String, String>,
+    /// What is said of single columns.
+    #[serde(default)]
+    pub columns: IndexMap<String, RawColumn>,
+}
+
+/// `[tables.<name>.columns.<column>]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawColumn {
+    /// bool, int, decimal, float, text, time, date, bytes or list.
+    #[serde(rename = "type")]
+    pub data_type: Option<String>,
+    /// number, category, text, time, id or ignore.
+    pub semantic: Option<String>,
+    /// How long after the row's time the value becomes known.
+    pub arrives_after: Option<Micros>,
+    /// The column is not read at all.
+    #[serde(default)]
+    pub hidden: bool,
+    /// Digits behind the point, for decimals that are sent as bytes.
+    pub scale: Option<i8>,
+    /// s, ms, us or ns, for times that are sent as whole numbers.
+    pub unit: Option<String>,
+}
+
+/// `[tasks.<name>]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawTask {
+    /// The predictive query.
+    pub query: String,
+    /// When scores are emitted.
+    pub emit: Option<RawEmit>,
+    /// The schedule's step, for `emit = "every"`.
+    pub every: Option<Micros>,
+    /// For `emit = "latest"`: how long an entity must be quiet before it is scored.
+    pub quiet: Option<Micros>,
+    /// For `emit = "latest"`: how long a score may wait at most.
+    pub max_delay: Option<Micros>,
+    /// No score has a cutoff before this time.
+    pub from: Option<Instant>,
+    /// The predictor's member.
+    pub model: Option<String>,
+    /// How many labelled examples a context holds.
+    pub context_size: Option<usize>,
+    /// How they are chosen.
+    pub context_policy: Option<String>,
+    /// Where scores go, when it is not `<app>.<task>`.
+    pub topic: Option<Text>,
+}
+
+/// The emit modes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RawEmit {
+    /// Each new row of the entity's table is scored once, at its own time.
+    PerEvent,
+    /// An entity is scored when something that its score depends on has changed.
+    Latest,
+    /// Every entity is scored on a schedule in event time.
+    Every,
+    /// Never: the task is only asked for by `score` and `labels`.
+    Never,
+}
+
+/// `[sink]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawSink {
+    /// Which sink.
+    pub kind: RawSinkKind,
+    /// The file, for `jsonl` (`-` for standard output) and `parquet`.
+    pub path: Option<Text>,
+    /// Kafka's bootstrap servers, where they are not the source's.
+    pub brokers: Option<Text>,
+    /// Any librdkafka setting.
+    #[serde(default)]
+    pub options: IndexMap<String, Text>,
+}
+
+/// The kinds of sink.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RawSinkKind {
+    /// One JSON object a line.
+    Jsonl,
+    /// Parquet files.
+    Parquet,
+    /// Kafka topics.
+    Kafka,
+}
+
+/// `[http]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawHttp {
+    /// Address and port of `/metrics`, `/livez` and `/readyz`; absent: no endpoint.
+    pub listen: Option<Text>,
+}
+
+/// The same file before the defaults are laid under it: sections and their keys may be missing.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "read only to find where a fault stands")]
+pub(super) struct RawFile {
+    app: Option<RawAppFile>,
+    source: Option<RawSource>,
+    #[serde(default)]
+    tables: IndexMap<String, RawTable>,
+    #[serde(default)]
+    tasks: IndexMap<String, RawTask>,
+    sink: Option<RawSinkFile>,
+    http: Option<RawHttp>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "read only to find where a fault stands")]
+struct RawAppFile {
+    name: Option<Text>,
+    store: Option<Text>,
+    memory: Option<Bytes>,
+    sync: Option<bool>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "read only to find where a fault stands")]
+struct RawSinkFile {
+    kind: Option<RawSinkKind>,
+    path: Option<Text>,
+    brokers: Option<Text>,
+    #[serde(default)]
+    options: IndexMap<String, Text>,
+}

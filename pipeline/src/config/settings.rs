@@ -1,0 +1,313 @@
+//! The config after its values are checked. Names of tables and columns are checked later, when the schema is known.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use indexmap::IndexMap;
+use relational::EventTime;
+
+use super::raw::{RawConfig, RawEmit, RawSink, RawSinkKind, RawSource, RawSourceKind, RawTable, RawTask};
+use super::report::{ConfigError, Document, nearest};
+
+/// A checked config.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The file, to point into.
+    pub document: Document,
+    /// `[app]`
+    pub app: App,
+    /// `[source]`, with its kind.
+    pub source: SourceSettings,
+    /// `[tables]`
+    pub tables: IndexMap<String, RawTable>,
+    /// `[tasks]`
+    pub tasks: Vec<TaskSettings>,
+    /// `[sink]`
+    pub sink: SinkSettings,
+    /// `[http]`
+    pub http: Option<SocketAddr>,
+}
+
+/// `[app]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct App {
+    /// Names topics, consumer group and client ids.
+    pub name: String,
+    /// The store's directory.
+    pub store: PathBuf,
+    /// Memory for the store's pages and cache.
+    pub memory_bytes: u64,
+    /// Whether every commit of `run` waits for the disk.
+    pub sync: bool,
+}
+
+/// `[source]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceSettings {
+    /// Which source.
+    pub kind: RawSourceKind,
+    /// Where relative file names start.
+    pub directory: PathBuf,
+    /// Files of change records.
+    pub files: Vec<PathBuf>,
+    /// Kafka's bootstrap servers.
+    pub brokers: Option<String>,
+    /// Topics by name, or one pattern.
+    pub topics: Vec<String>,
+    /// The records' format.
+    pub format: String,
+    /// Any librdkafka setting.
+    pub options: Vec<(String, String)>,
+}
+
+/// `[tasks.<name>]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskSettings {
+    /// The task's name.
+    pub name: String,
+    /// Its query.
+    pub query: String,
+    /// When scores are emitted; `None` for what suits the query.
+    pub emit: Option<Emit>,
+    /// No score has a cutoff before this time.
+    pub from: Option<EventTime>,
+    /// The predictor's member, by name.
+    pub model: String,
+    /// How many labelled examples a context holds; `None` for what suits the labels.
+    pub context_size: Option<usize>,
+    /// How they are chosen, by name.
+    pub context_policy: Option<String>,
+    /// Where scores go.
+    pub topic: String,
+}
+
+/// When scores are emitted. Times in microseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Emit {
+    /// Each new row of the entity's table is scored once, at its own time.
+    PerEvent,
+    /// An entity is scored when something that its score depends on has changed.
+    Latest {
+        /// How long it must be quiet before.
+        quiet: i64,
+        /// How long the score may wait at most.
+        max_delay: i64,
+    },
+    /// Every entity is scored at each multiple of `step` in event time.
+    Every {
+        /// The step.
+        step: i64,
+    },
+    /// Only on request.
+    Never,
+}
+
+/// `[sink]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SinkSettings {
+    /// One JSON object a line; `-` is standard output.
+    JsonLines(PathBuf),
+    /// Parquet files with this prefix.
+    Parquet(PathBuf),
+    /// Kafka topics.
+    Kafka {
+        /// Bootstrap servers.
+        brokers: String,
+        /// Any librdkafka setting.
+        options: Vec<(String, String)>,
+    },
+}
+
+/// `emit = "latest"` without its own times: soon enough to look live, late enough to gather a burst.
+const QUIET_MICROS: i64 = 200_000;
+const MAX_DELAY_MICROS: i64 = 2_000_000;
+
+pub(super) fn check(document: Document, raw: RawConfig) -> Result<Settings, ConfigError> {
+    let source = check_source(&document, &raw.source)?;
+    let sink = check_sink(&document, &raw.sink, source.brokers.as_deref())?;
+    let tasks = raw
+        .tasks
+        .iter()
+        .map(|(name, task)| check_task(&document, name, task, &raw.app.name.0))
+        .collect::<Result<_, _>>()?;
+    let http = raw.http.listen.as_ref().map(|listen| {
+        let parsed = listen.0.parse();
+        parsed.map_err(|_| {
+            document
+                .error(&["http", "listen"], format!("`{}` is not an address with a port", listen.0))
+                .hint("for example \"127.0.0.1:9464\"")
+        })
+    });
+    for (name, table) in &raw.tables {
+        check_table(&document, source.kind, name, table)?;
+    }
+    if raw.tables.is_empty() {
+        return Err(document
+            .error(&["tables"], "no table is described")
+            .hint("add [tables.<name>] with its key, and its files or topic"));
+    }
+    Ok(Settings {
+        app: App {
+            name: raw.app.name.0,
+            store: PathBuf::from(raw.app.store.0),
+            memory_bytes: raw.app.memory.0,
+            sync: raw.app.sync,
+        },
+        source,
+        tables: raw.tables,
+        tasks,
+        sink,
+        http: http.transpose()?,
+        document,
+    })
+}
+
+/// File names of the config are relative to `source.directory`, and that to the working directory.
+fn check_source(document: &Document, raw: &RawSource) -> Result<SourceSettings, ConfigError> {
+    let kind = raw.kind.ok_or_else(|| {
+        document.error(&["source"], "`source.kind` is missing").hint("one of \"files\", \"changes\", \"kafka\"")
+    })?;
+    let directory = raw.directory.as_ref().map_or_else(PathBuf::new, |directory| PathBuf::from(&directory.0));
+    let format = raw.format.clone().unwrap_or_else(|| "debezium".into());
+    check_format(document, &["source", "format"], &format)?;
+    let brokers = raw.brokers.as_ref().map(|brokers| brokers.0.clone());
+    if kind == RawSourceKind::Kafka && brokers.is_none() {
+        return Err(document
+            .error(&["source"], "`source.brokers` is missing")
+            .hint("for example brokers = \"127.0.0.1:9092\""));
+    }
+    if kind == RawSourceKind::Changes && raw.files.0.is_empty() {
+        return Err(document
+            .error(&["source"], "`source.files` is missing")
+            .hint("name one or more files of change records"));
+    }
+    Ok(SourceSettings {
+        kind,
+        files: raw.files.0.iter().map(|file| directory.join(file)).collect(),
+        directory,
+        brokers,
+        topics: raw.topics.0.clone(),
+        format,
+        options: raw.options.iter().map(|(key, value)| (key.clone(), value.0.clone())).collect(),
+    })
+}
+
+const FORMATS: [&str; 4] = ["debezium", "flattened", "upsert", "append"];
+
+fn check_format(document: &Document, path: &[&str], format: &str) -> Result<(), ConfigError> {
+    known(document, path, "format", format, &FORMATS)
+}
+
+fn known(document: &Document, path: &[&str], what: &str, name: &str, names: &[&str]) -> Result<(), ConfigError> {
+    if names.contains(&name) {
+        return Ok(());
+    }
+    let hint = match nearest(name, names.iter().copied()) {
+        Some(near) => format!("did you mean \"{near}\"?"),
+        None => format!("one of {}", names.join(", ")),
+    };
+    Err(document.error(path, format!("`{name}` is not a {what}")).hint(hint))
+}
+
+fn check_table(document: &Document, kind: RawSourceKind, name: &str, table: &RawTable) -> Result<(), ConfigError> {
+    if let Some(format) = &table.format {
+        check_format(document, &["tables", name, "format"], format)?;
+    }
+    for (column, raw) in &table.columns {
+        let path = ["tables", name, "columns", column];
+        if let Some(data_type) = &raw.data_type {
+            let names = ["bool", "int", "decimal", "float", "text", "time", "date", "bytes", "list"];
+            known(document, &[path.as_slice(), &["type"]].concat(), "type", data_type, &names)?;
+        }
+        if let Some(semantic) = &raw.semantic {
+            let names = ["number", "category", "text", "time", "id", "ignore"];
+            known(document, &[path.as_slice(), &["semantic"]].concat(), "semantic type", semantic, &names)?;
+        }
+        if let Some(unit) = &raw.unit {
+            known(document, &[path.as_slice(), &["unit"]].concat(), "time unit", unit, &["s", "ms", "us", "ns"])?;
+        }
+        if raw.arrives_after.is_some() && table.time.is_none() {
+            let message = format!("`{column}` arrives after a time that table `{name}` does not have");
+            return Err(document.error(&path, message).hint("give the table a time column: time = \"...\""));
+        }
+    }
+    if kind != RawSourceKind::Files && !table.files.0.is_empty() {
+        let message = format!("table `{name}` has files, but the source is not \"files\"");
+        return Err(document
+            .error(&["tables", name, "files"], message)
+            .hint("set source.kind = \"files\", or give the table a topic"));
+    }
+    Ok(())
+}
+
+fn check_task(document: &Document, name: &str, raw: &RawTask, app: &str) -> Result<TaskSettings, ConfigError> {
+    let path = |key| ["tasks", name, key];
+    let model = raw.model.clone().unwrap_or_else(|| "baseline".into());
+    known(document, &path("model"), "model", &model, &["last-k", "baseline"])?;
+    if let Some(policy) = &raw.context_policy {
+        known(
+            document,
+            &path("context_policy"),
+            "context policy",
+            policy,
+            &["recent", "spread", "random", "stratified", "own"],
+        )?;
+    }
+    let emit = match (raw.emit, raw.every) {
+        (Some(RawEmit::Every), Some(step)) if step.0 > 0 => Some(Emit::Every { step: step.0 }),
+        (Some(RawEmit::Every), _) => {
+            return Err(document.error(&path("emit"), "a schedule needs its step").hint("add every = \"1d\""));
+        }
+        (_, Some(_)) => {
+            return Err(document.error(&path("every"), "`every` goes with emit = \"every\""));
+        }
+        (Some(RawEmit::PerEvent), None) => Some(Emit::PerEvent),
+        (Some(RawEmit::Never), None) => Some(Emit::Never),
+        (None, None) if raw.quiet.is_none() && raw.max_delay.is_none() => None,
+        (Some(RawEmit::Latest) | None, None) => {
+            let quiet = raw.quiet.map_or(QUIET_MICROS, |micros| micros.0);
+            let max_delay = raw.max_delay.map_or(MAX_DELAY_MICROS.max(quiet), |micros| micros.0);
+            Some(Emit::Latest { quiet, max_delay })
+        }
+    };
+    Ok(TaskSettings {
+        name: name.to_owned(),
+        query: raw.query.clone(),
+        emit,
+        from: raw.from.map(|instant| instant.0),
+        model,
+        context_size: raw.context_size,
+        context_policy: raw.context_policy.clone(),
+        topic: raw.topic.as_ref().map_or_else(|| format!("{app}.{name}"), |topic| topic.0.clone()),
+    })
+}
+
+fn check_sink(document: &Document, raw: &RawSink, brokers: Option<&str>) -> Result<SinkSettings, ConfigError> {
+    let path = || {
+        let path = raw.path.as_ref().map(|path| Path::new(&path.0).to_owned());
+        path.ok_or_else(|| document.error(&["sink"], "`sink.path` is missing"))
+    };
+    Ok(match raw.kind {
+        RawSinkKind::Jsonl => SinkSettings::JsonLines(path()?),
+        RawSinkKind::Parquet => SinkSettings::Parquet(path()?),
+        RawSinkKind::Kafka => {
+            let brokers = raw.brokers.as_ref().map(|brokers| brokers.0.as_str()).or(brokers);
+            let missing = || {
+                document.error(&["sink"], "`sink.brokers` is missing").hint("for example brokers = \"127.0.0.1:9092\"")
+            };
+            SinkSettings::Kafka {
+                brokers: brokers.ok_or_else(missing)?.to_owned(),
+                options: raw.options.iter().map(|(key, value)| (key.clone(), value.0.clone())).collect(),
+            }
+        }
+    })
+}
+
+impl Emit {
+    /// What suits a task that does not say: a row's own label is asked for as the row comes in; what happens in a
+    /// window after the cutoff is kept up to date.
+    #[must_use]
+    pub fn suiting(is_static: bool) -> Self {
+        if is_static { Self::PerEvent } else { Self::Latest { quiet: QUIET_MICROS, max_delay: MAX_DELAY_MICROS } }
+    }
+}
