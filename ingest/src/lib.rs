@@ -1,1 +1,49 @@
-//! Placeholder.
+//! Bytes become changes. A [`Source`] delivers the changes of a database's tables in an order that repeats exactly, and
+//! says where to read on; what it cannot understand it hands over as dead letters and goes on.
+
+pub mod coerce;
+mod error;
+pub mod files;
+
+use std::time::Duration;
+
+use relational::{Change, DeadLetter, EventTime, Position};
+
+pub use error::Error;
+
+/// What a source delivered.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Delivery {
+    /// In the order in which they are to be applied.
+    pub changes: Vec<Change>,
+    /// Records that were refused on the way.
+    pub dead_letters: Vec<DeadLetter>,
+    /// Where to read on after these, per topic and partition (only those that moved).
+    pub next: Vec<Position>,
+    /// No more input now (files: at the end; Kafka: every partition read to its end).
+    pub caught_up: bool,
+    /// Records recognised and set aside, by kind (heartbeat, transaction, schema_change, tombstone, message, duplicate).
+    pub set_aside: Vec<(&'static str, u64)>,
+    /// Source clock without a change (heartbeats): event time that the source has reached.
+    pub reached: Option<EventTime>,
+}
+
+/// Where changes come from.
+pub trait Source: Send {
+    /// Continues from these positions (of the store); topics not named start at their beginning.
+    ///
+    /// # Errors
+    ///
+    /// When the source no longer has what follows these positions, or cannot be reached.
+    fn seek(&mut self, positions: &[Position]) -> Result<(), Error>;
+
+    /// At most `limit` changes; waits up to `wait` when there is nothing yet.
+    ///
+    /// # Errors
+    ///
+    /// When the source cannot be read. A record that cannot be understood is a dead letter, not an error.
+    fn poll(&mut self, limit: usize, wait: Duration) -> Result<Delivery, Error>;
+
+    /// How far it is, for progress bars: (done, total) in records or bytes; total `None` when unknown (a live topic).
+    fn progress(&self) -> (u64, Option<u64>);
+}
