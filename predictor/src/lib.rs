@@ -1,4 +1,9 @@
 //! Scores from a snapshot of the graph: labels and features as of a cutoff, a context of labelled past examples, and
 //! the members of the predictor's family that are fitted on it.
 
+pub mod context;
+mod error;
+pub mod executor;
 pub mod learn;
+
+pub use error::Error;
