@@ -3,25 +3,38 @@
 //! Everything is read through a [`Snapshot`], so nothing that the snapshot may not see can enter a label. Comparisons
 //! follow three-valued logic (see [`Task`]): unknown is `None` here.
 
+mod aggregate;
+mod atom;
+mod condition;
+mod reader;
+mod rows;
+
 use std::sync::Arc;
 
 use graph_store::Snapshot;
-use relational::{AsOf, Condition, EventTime, ForeignKeyId, Key, Row, Schema, TableId, Task, Value, Window};
+use relational::{
+    AsOf, Condition, EventTime, ForeignKeyId, Key, Row, Schema, TableId, Target, Task, TaskKind, Value, Window,
+};
 
 use crate::Error;
+use atom::Atom;
+use reader::{Reader, Windowless};
+use rows::Source;
 
 /// Answers one task's target, population and assumption for any entity at any anchor.
 #[derive(Debug, Clone)]
 pub struct Executor {
     task: Arc<Task>,
     schema: Arc<Schema>,
+    atom: Option<Atom>,
 }
 
 impl Executor {
     /// Compiles a task that was resolved against `schema`.
     #[must_use]
     pub fn new(task: Arc<Task>, schema: Arc<Schema>) -> Self {
-        Self { task, schema }
+        let atom = Atom::of(&task);
+        Self { task, schema, atom }
     }
 
     /// The task.
@@ -42,8 +55,22 @@ impl Executor {
     /// # Errors
     ///
     /// When the store cannot be read.
-    pub fn target(&self, _snapshot: &Snapshot, _entity: &Key, _anchor: EventTime) -> Result<Option<Value>, Error> {
-        Ok(None)
+    pub fn target(&self, snapshot: &Snapshot, entity: &Key, anchor: EventTime) -> Result<Option<Value>, Error> {
+        let reader = self.target_reader(snapshot, entity, &[anchor])?;
+        if !reader.exists(anchor)? {
+            return Ok(None);
+        }
+        self.label(&reader, anchor)
+    }
+
+    /// [`Self::target`] for an entity that is known to have been there at the anchor, although it may be gone by now.
+    pub(crate) fn target_of_existing(
+        &self,
+        snapshot: &Snapshot,
+        entity: &Key,
+        anchor: EventTime,
+    ) -> Result<Option<Value>, Error> {
+        self.label(&self.target_reader(snapshot, entity, &[anchor])?, anchor)
     }
 
     /// [`Self::target`] as a number ([`Value::as_f64`]) at several anchors, in their order; the child rows are read
@@ -52,13 +79,15 @@ impl Executor {
     /// # Errors
     ///
     /// When the store cannot be read.
-    pub fn targets(
-        &self,
-        _snapshot: &Snapshot,
-        _entity: &Key,
-        anchors: &[EventTime],
-    ) -> Result<Vec<Option<f64>>, Error> {
-        Ok(vec![None; anchors.len()])
+    pub fn targets(&self, snapshot: &Snapshot, entity: &Key, anchors: &[EventTime]) -> Result<Vec<Option<f64>>, Error> {
+        let reader = self.target_reader(snapshot, entity, anchors)?;
+        let target = |anchor: &EventTime| {
+            if !reader.exists(*anchor)? {
+                return Ok(None);
+            }
+            Ok(self.label(&reader, *anchor)?.and_then(|label| label.as_f64()))
+        };
+        anchors.iter().map(target).collect()
     }
 
     /// The target's atoms ([`Self::atom_of`]) of the newest child rows with a time in `window`, newest first, from at
@@ -69,51 +98,58 @@ impl Executor {
     /// When the store cannot be read.
     pub fn atoms(
         &self,
-        _snapshot: &Snapshot,
-        _entity: &Key,
-        _window: Window,
-        _limit: usize,
+        snapshot: &Snapshot,
+        entity: &Key,
+        window: Window,
+        limit: usize,
     ) -> Result<Option<Vec<(EventTime, f64)>>, Error> {
-        Ok(None)
+        let Some(atom) = &self.atom else { return Ok(None) };
+        let rows = Source::open(snapshot, &atom.via, entity)?.newest(window, limit)?;
+        let atoms = rows.iter().filter_map(|version| Some((version.time, atom.value(&version.row)?)));
+        Ok(Some(atoms.collect()))
     }
 
     /// The expression inside the target for one child row: `statusId != 1` or `position <= 3` as 0 or 1, or the
     /// aggregated amount. `None` when it is unknown for this row, or the target has no atom.
     #[must_use]
-    pub fn atom_of(&self, _row: &Row) -> Option<f64> {
-        None
+    pub fn atom_of(&self, row: &Row) -> Option<f64> {
+        self.atom.as_ref()?.value(row)
     }
 
     /// The child table whose rows have an atom, and the foreign keys by which they point at the entity. `None` when
     /// the target is made of no child table or of several, or says nothing of single rows (`COUNT(t.*)`).
     #[must_use]
     pub fn atom_table(&self) -> Option<(TableId, &[ForeignKeyId])> {
-        None
+        self.atom.as_ref().map(|atom| (atom.table, atom.via.as_slice()))
     }
 
-    /// Whether `condition` holds for `entity` at `anchor`; `None` when that is unknown.
+    /// Whether `condition` holds for `entity` at `anchor`; `None` when that is unknown. An aggregate without a window
+    /// reaches up to the anchor.
     ///
     /// # Errors
     ///
     /// When the store cannot be read.
     pub fn holds(
         &self,
-        _condition: &Condition,
-        _snapshot: &Snapshot,
-        _entity: &Key,
-        _anchor: EventTime,
+        condition: &Condition,
+        snapshot: &Snapshot,
+        entity: &Key,
+        anchor: EventTime,
     ) -> Result<Option<bool>, Error> {
-        Ok(None)
+        let entity = (self.task.entity, entity);
+        let aggregates = condition.aggregates();
+        Reader::open(snapshot, entity, &aggregates, &[anchor], Windowless::ToAnchor)?.holds(condition, anchor)
     }
 
-    /// Whether `entity` is among those that are predicted for at `anchor` (the query's `WHERE`). The entities named in
-    /// the query are not looked at: contexts are drawn from all.
+    /// Whether `entity` is among those that are predicted for at `anchor` (the query's `WHERE`; what is unknown is
+    /// out). The entities named in the query are not looked at: contexts are drawn from all.
     ///
     /// # Errors
     ///
     /// When the store cannot be read.
-    pub fn in_population(&self, _snapshot: &Snapshot, _entity: &Key, _anchor: EventTime) -> Result<bool, Error> {
-        Ok(true)
+    pub fn in_population(&self, snapshot: &Snapshot, entity: &Key, anchor: EventTime) -> Result<bool, Error> {
+        let Some(population) = &self.task.population else { return Ok(true) };
+        Ok(self.holds(population, snapshot, entity, anchor)? == Some(true))
     }
 
     /// What the features of a past example at `anchor` may see, in a context drawn at `at`: what was known at the
@@ -124,4 +160,39 @@ impl Executor {
         let known = if self.task.is_static() { at.known } else { at.known.min(anchor) };
         AsOf { cutoff: anchor, sequence: at.sequence, known }
     }
+
+    fn target_reader<'a>(
+        &'a self,
+        snapshot: &'a Snapshot,
+        entity: &Key,
+        anchors: &[EventTime],
+    ) -> Result<Reader<'a>, Error> {
+        let mut aggregates = self.task.target_aggregates();
+        aggregates.extend(self.task.assuming.iter().flat_map(Condition::aggregates));
+        Reader::open(snapshot, (self.task.entity, entity), &aggregates, anchors, Windowless::All)
+    }
+
+    fn label(&self, reader: &Reader<'_>, anchor: EventTime) -> Result<Option<Value>, Error> {
+        if let Some(assuming) = &self.task.assuming
+            && reader.holds(assuming, anchor)? != Some(true)
+        {
+            return Ok(None);
+        }
+        let label = match &self.task.target {
+            Target::Condition(condition) => reader.holds(condition, anchor)?.map_or(Value::Null, Value::Bool),
+            Target::Aggregate(aggregate) => reader.aggregate(aggregate, anchor)?,
+            Target::Column(column) => {
+                let value = reader.version()?.map_or(Value::Null, |version| version.row.value(column.column).clone());
+                // A flag that is stored as a number is a flag all the same.
+                match (self.task.kind, value.as_f64()) {
+                    (TaskKind::Binary, Some(number)) => Value::Bool(number > 0.0 || number < 0.0),
+                    _ => value,
+                }
+            }
+        };
+        Ok((!label.is_null()).then_some(label))
+    }
 }
+
+#[cfg(test)]
+mod tests;
