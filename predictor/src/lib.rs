@@ -4,6 +4,7 @@
 pub mod context;
 mod error;
 pub mod executor;
+pub mod features;
 pub mod learn;
 
 pub use error::Error;

@@ -1,0 +1,259 @@
+//! Schema-driven features of one entity as of one moment: the same bytes live, in a backtest and in any batch.
+//!
+//! A [`Featuriser`] is compiled once per task and schema into a flat list of features with stable names; nothing is
+//! declared per database. For a query it reads each stream of child rows once (the newest rows, and block summaries for
+//! windows that reach further back), so that its cost does not grow with the length of a history.
+//!
+//! Windowed targets are asked for an entity at a cutoff, and everything up to and including the cutoff is seen. A
+//! row-level target ([`relational::Task::is_static`]) is asked for a row at the row's own time T: the row is seen
+//! without its target and its late columns, and of all other rows only those strictly before T, so that rows of the
+//! same time tell nothing by their order.
+//!
+//! The list of features follows section 8.2 of the project's model notes; h is the longer of horizon and label delay (a
+//! week when both are zero).
+
+mod compile;
+mod evaluate;
+mod history;
+mod names;
+mod plan;
+mod rollup;
+mod stream;
+mod subject;
+mod vocabulary;
+
+use std::sync::Arc;
+
+use graph_store::{Snapshot, Store, Version};
+use relational::{AsOf, EventTime, Key, RowKey, TableId};
+
+use crate::Error;
+use crate::executor::Executor;
+
+use evaluate::Read;
+use history::History;
+use plan::{Anchor, Clock, Detail, Plan};
+use stream::{Loaded, View};
+use subject::Subject;
+
+pub use vocabulary::Vocabulary;
+
+/// One question: the entity, and what may be seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Query {
+    /// Whose features.
+    pub entity: Key,
+    /// What may be seen. Windowed targets are asked at its cutoff, row-level targets at the row's own time.
+    pub as_of: AsOf,
+}
+
+/// How much is read and computed. The defaults are the measured ones; none of them depends on a database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FeatureOptions {
+    /// Past targets that are features one by one.
+    pub lags: u8,
+    /// Past windows that are looked at for them.
+    pub lag_windows: u16,
+    /// Newest rows read of a stream of the entity.
+    pub rows: usize,
+    /// Newest rows read of a stream of a parent.
+    pub brief_rows: usize,
+    /// Newest rows of a stream that grandchildren are rolled up onto.
+    pub rolled_rows: usize,
+    /// Newest grandchildren read per row.
+    pub rolled_children: usize,
+    /// Features kept at most; the rule is in the module `compile`.
+    pub features_max: usize,
+    /// Newest rows per table that a vocabulary is taken from.
+    pub vocabulary_rows: usize,
+}
+
+impl Default for FeatureOptions {
+    fn default() -> Self {
+        Self {
+            lags: 10,
+            lag_windows: 40,
+            rows: 64,
+            brief_rows: 40,
+            rolled_rows: 16,
+            rolled_children: 64,
+            features_max: 600,
+            vocabulary_rows: relational::limits::SCAN_ROWS_MAX,
+        }
+    }
+}
+
+/// What else was learnt while a feature row was made.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Facts {
+    /// Whether a roll-up was cut at its limit, so that newest rows stand for all.
+    pub truncated: bool,
+    /// What is known of the entity's own past.
+    pub past: Past,
+}
+
+/// The entity's own past; for a row-level target, that of the earlier rows with the same parents.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Past {
+    /// Past targets, newest first.
+    pub labels: Vec<f64>,
+    /// What single rows contributed to them, newest first.
+    pub atoms: Vec<f64>,
+}
+
+/// Features of one task, compiled.
+#[derive(Debug, Clone)]
+pub struct Featuriser {
+    executor: Arc<Executor>,
+    subject: Subject,
+    plan: Plan,
+    tables: Vec<TableId>,
+    options: FeatureOptions,
+}
+
+impl Featuriser {
+    /// Compiles the features of the executor's task.
+    #[must_use]
+    pub fn new(executor: Arc<Executor>, options: &FeatureOptions) -> Self {
+        let subject = Subject::of(&executor);
+        let plan = compile::compile(executor.schema(), &subject, options);
+        let tables = (0..plan.anchors.len()).map(|anchor| plan.table(executor.schema(), anchor)).collect();
+        Self { executor, subject, plan, tables, options: options.clone() }
+    }
+
+    /// One name per value of a row, unique and stable for equal task, schema and options.
+    #[must_use]
+    pub fn names(&self) -> &[String] {
+        &self.plan.names
+    }
+
+    /// The category statistics that rows are made with, as of a context's bounds.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    pub fn vocabulary(&self, store: &Store, at: AsOf) -> Result<Vocabulary, Error> {
+        Vocabulary::take(store, &self.plan, at, self.options.vocabulary_rows)
+    }
+
+    /// Appends one value per name to `out`; not a number where a value is missing. An entity that is not there has
+    /// missing values, which is no error.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    pub fn row(
+        &self,
+        store: &Store,
+        vocabulary: &Vocabulary,
+        query: &Query,
+        out: &mut Vec<f32>,
+    ) -> Result<Facts, Error> {
+        let snapshot = store.as_of(query.as_of);
+        let read = self.read(&snapshot, query)?;
+        out.reserve(self.plan.features.len());
+        for feature in &self.plan.features {
+            let value = read.value(&self.plan, &self.tables, vocabulary, feature);
+            #[expect(clippy::cast_possible_truncation, reason = "learners read single precision")]
+            let single = value as f32;
+            // One bit pattern for every missing value, so that equal rows are equal bytes.
+            out.push(if single.is_finite() { single } else { f32::NAN });
+        }
+        Ok(Facts {
+            truncated: read.streams.iter().any(|stream| stream.truncated),
+            past: self.past(&snapshot, query, &read)?,
+        })
+    }
+
+    /// Everything that is read for one query.
+    fn read(&self, snapshot: &Snapshot, query: &Query) -> Result<Read, Error> {
+        let entity = snapshot.row(&RowKey { table: self.subject.entity, key: query.entity.clone() })?;
+        let now = self.now(query, entity.as_ref());
+        let clock = Clock { now, unit_micros: self.subject.unit_micros };
+        let mut read = Read { clock, anchors: vec![entity], streams: Vec::new(), history: History::default() };
+        for anchor in 1..self.plan.anchors.len() {
+            if let Anchor::Parent(_) = self.plan.anchors[anchor] {
+                read.anchors.push(self.anchor_row(snapshot, &read, anchor)?);
+            }
+        }
+        for place in 0..self.plan.streams.len() {
+            let anchor = self.plan.streams[place].anchor;
+            while read.anchors.len() <= anchor {
+                let row = self.anchor_row(snapshot, &read, read.anchors.len())?;
+                read.anchors.push(row);
+            }
+            let loaded = self.stream(snapshot, query, &read, place)?;
+            read.streams.push(loaded);
+        }
+        while read.anchors.len() < self.plan.anchors.len() {
+            let row = self.anchor_row(snapshot, &read, read.anchors.len())?;
+            read.anchors.push(row);
+        }
+        if !self.subject.is_static {
+            read.history =
+                History::read(&self.executor, &self.subject, snapshot, &query.entity, &clock, &self.options)?;
+        }
+        Ok(read)
+    }
+
+    /// The time that everything is counted back from.
+    fn now(&self, query: &Query, entity: Option<&Version>) -> EventTime {
+        let own = entity.map(|version| version.time).filter(|time| *time > EventTime::MIN);
+        own.filter(|_| self.subject.is_static).unwrap_or(query.as_of.cutoff)
+    }
+
+    fn stream(&self, snapshot: &Snapshot, query: &Query, read: &Read, place: usize) -> Result<Loaded, Error> {
+        let stream = &self.plan.streams[place];
+        let key = match self.plan.anchors[stream.anchor] {
+            Anchor::Entity => Some(query.entity.clone()),
+            _ => self.anchor_key(read, stream.anchor),
+        };
+        let Some(key) = key else {
+            return Ok(Loaded::default());
+        };
+        let timed = self.executor.schema().table(self.subject.entity).time.is_some();
+        let strict = self.subject.is_static && timed;
+        let siblings = self.subject.is_static && stream.child == self.subject.entity && stream.detail != Detail::Brief;
+        let view = View {
+            snapshot,
+            clock: Clock { now: read.clock.now.plus(-stream.shift_micros), ..read.clock },
+            strict,
+            without: (siblings && !timed).then_some(&query.entity),
+        };
+        Loaded::read(stream, &key, &view, &self.executor, &self.options)
+    }
+
+    /// The key that leads to an anchor, from the row that points at it.
+    fn anchor_key(&self, read: &Read, anchor: usize) -> Option<Key> {
+        let (row, foreign_key) = match self.plan.anchors[anchor] {
+            Anchor::Entity => return None,
+            Anchor::Parent(foreign_key) => (read.anchors[0].as_ref()?, foreign_key),
+            Anchor::LastParent { stream, foreign_key } => (read.streams[stream].rows.first()?, foreign_key),
+        };
+        Key::of(&row.row, &self.executor.schema().foreign_key(foreign_key).columns)
+    }
+
+    fn anchor_row(&self, snapshot: &Snapshot, read: &Read, anchor: usize) -> Result<Option<Version>, Error> {
+        let Some(key) = self.anchor_key(read, anchor) else { return Ok(None) };
+        Ok(snapshot.row(&RowKey { table: self.tables[anchor], key })?)
+    }
+
+    fn past(&self, snapshot: &Snapshot, query: &Query, read: &Read) -> Result<Past, Error> {
+        if !self.subject.is_static {
+            let labels = read.history.defined.iter().map(|(_, target)| *target).collect();
+            let atoms =
+                history::atoms(&self.executor, &self.subject, snapshot, &query.entity, &read.clock, &self.options)?;
+            return Ok(Past { labels, atoms });
+        }
+        let mut labels: Vec<(EventTime, f64)> = Vec::new();
+        for (stream, loaded) in self.plan.streams.iter().zip(&read.streams) {
+            if stream.labels && !stream.numbers.is_empty() {
+                let rows = loaded.rows.iter().enumerate().map(|(row, version)| (version.time, loaded.cell(row, 0)));
+                labels.extend(rows.filter(|(_, label)| !label.is_nan()));
+            }
+        }
+        // Stable, so that rows of the same time stay in the order of their streams.
+        labels.sort_by_key(|(time, _)| std::cmp::Reverse(*time));
+        Ok(Past { labels: labels.into_iter().map(|(_, label)| label).collect(), atoms: Vec::new() })
+    }
+}

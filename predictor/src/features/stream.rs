@@ -1,0 +1,214 @@
+//! Reads one stream as of a query: the newest rows once, and the sums of its windows.
+
+use graph_store::{Children, Snapshot, Version};
+use relational::{ColumnId, EventTime, Key, RowKey, Value, Window};
+
+use crate::Error;
+use crate::executor::Executor;
+
+use super::FeatureOptions;
+use super::plan::{Clock, Detail, NumberSource, Span, Stream};
+use super::rollup;
+
+/// What features of a stream are computed from.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Loaded {
+    /// The newest rows, newest first.
+    pub(crate) rows: Vec<Version>,
+    /// How many rows lie in each [`Span`].
+    pub(crate) counts: [u64; 5],
+    /// When the first row happened.
+    pub(crate) first: Option<EventTime>,
+    /// The numbers of each of `rows`, row by row; not a number where missing.
+    cells: Vec<f64>,
+    width: usize,
+    /// Count and sum of each number in each [`Span`].
+    sums: Vec<[(u64, f64); 5]>,
+    /// Whether a roll-up was cut at its limit.
+    pub(crate) truncated: bool,
+}
+
+/// Which rows of a stream a query may see.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct View<'a> {
+    /// The snapshot of the query.
+    pub(crate) snapshot: &'a Snapshot,
+    /// Time as the stream's features count it: ends at the query's time less the stream's shift.
+    pub(crate) clock: Clock,
+    /// Whether rows at the very end are left out.
+    pub(crate) strict: bool,
+    /// A row that is left out.
+    pub(crate) without: Option<&'a Key>,
+}
+
+impl View<'_> {
+    fn end(&self) -> EventTime {
+        if self.strict { self.clock.now.plus(-1) } else { self.clock.now }
+    }
+
+    fn window(&self, span: Span) -> Window {
+        let start = span.micros(self.clock.unit_micros).map_or(EventTime::MIN, |back| self.clock.now.plus(-back));
+        Window { start, end: self.end() }
+    }
+}
+
+impl Loaded {
+    /// Reads the rows that point at `key`.
+    pub(crate) fn read(
+        stream: &Stream,
+        key: &Key,
+        view: &View<'_>,
+        executor: &Executor,
+        options: &FeatureOptions,
+    ) -> Result<Self, Error> {
+        let handles = stream.via.iter().map(|id| view.snapshot.children(*id, key));
+        let handles: Vec<Children> = handles.collect::<Result<_, _>>()?;
+        let limit = if stream.detail == Detail::Brief { options.brief_rows } else { options.rows };
+        let (rows, complete) = newest(&handles, view, limit)?;
+        let mut loaded = Self { rows, width: stream.numbers.len(), ..Self::default() };
+        loaded.fill_cells(stream, view, executor, options)?;
+        loaded.sums = vec![[(0, 0.0); 5]; loaded.width];
+        if !loaded.rows.is_empty() {
+            loaded.sum_listed(view);
+            loaded.sum_unlisted(stream, &handles, view, complete)?;
+        }
+        Ok(loaded)
+    }
+
+    /// One number of one of the newest rows; not a number where missing.
+    pub(crate) fn cell(&self, row: usize, number: usize) -> f64 {
+        self.cells[row * self.width + number]
+    }
+
+    /// Count and sum of a number's values in a span.
+    pub(crate) fn sum(&self, number: usize, span: Span) -> (u64, f64) {
+        self.sums.get(number).map_or((0, 0.0), |sums| sums[span.index()])
+    }
+
+    fn fill_cells(
+        &mut self,
+        stream: &Stream,
+        view: &View<'_>,
+        executor: &Executor,
+        options: &FeatureOptions,
+    ) -> Result<(), Error> {
+        self.cells.reserve(self.rows.len() * self.width);
+        let mut rolled: Vec<f64> = Vec::new();
+        for (place, version) in self.rows.iter().enumerate() {
+            rolled.clear();
+            let roll = place < options.rolled_rows;
+            for rollup in stream.rollups.iter().filter(|_| roll) {
+                let key = RowKey { table: stream.child, key: version.key.clone() };
+                self.truncated |= rollup::values(rollup, &key, view, options, &mut rolled)?;
+            }
+            let mut offset = Vec::with_capacity(stream.rollups.len());
+            let mut start = 0;
+            for rollup in &stream.rollups {
+                offset.push(start);
+                start += rollup.width();
+            }
+            for number in &stream.numbers {
+                self.cells.push(match number.source {
+                    NumberSource::Column(column) => version.row.value(column).as_f64().unwrap_or(f64::NAN),
+                    NumberSource::Atom => executor.atom_of(&version.row).unwrap_or(f64::NAN),
+                    NumberSource::Lag(column) => days_after(version, column),
+                    NumberSource::Rolled { rollup, value } => {
+                        rolled.get(offset[rollup] + value).copied().unwrap_or(f64::NAN)
+                    }
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Sums over the listed rows, oldest first as the store adds.
+    fn sum_listed(&mut self, view: &View<'_>) {
+        for span in Span::EVERY {
+            let window = view.window(span);
+            for row in (0..self.rows.len()).rev().filter(|row| window.contains(self.rows[*row].time)) {
+                self.counts[span.index()] += 1;
+                for number in 0..self.width {
+                    let value = self.cells[row * self.width + number];
+                    if !value.is_nan() {
+                        let sum = &mut self.sums[number][span.index()];
+                        *sum = (sum.0 + 1, sum.1 + value);
+                    }
+                }
+            }
+        }
+        self.first = self.rows.last().map(|version| version.time);
+    }
+
+    /// The store's sums for spans that reach beyond the listed rows. Numbers that the store does not sum keep those of
+    /// the listed rows.
+    fn sum_unlisted(
+        &mut self,
+        stream: &Stream,
+        handles: &[Children],
+        view: &View<'_>,
+        complete: bool,
+    ) -> Result<(), Error> {
+        let Some(oldest) = self.first.filter(|_| !complete && view.without.is_none()) else { return Ok(()) };
+        for span in Span::EVERY {
+            let window = view.window(span);
+            let needed = match stream.detail {
+                Detail::Full => true,
+                Detail::Brief => matches!(span, Span::One | Span::Twelve),
+                Detail::Untimed => span == Span::All,
+            };
+            if !needed || (oldest <= window.start && window.start != EventTime::MIN) {
+                continue;
+            }
+            let summaries = handles.iter().map(|children| children.summary(window));
+            let summaries = summaries.collect::<Result<Vec<_>, _>>()?;
+            self.counts[span.index()] = summaries.iter().map(|summary| summary.rows).sum();
+            for (number, source) in stream.numbers.iter().enumerate() {
+                let NumberSource::Column(column) = source.source else { continue };
+                let columns = summaries.iter().filter_map(|summary| summary.columns.get(usize::from(column.0)));
+                let (count, sum) = columns.fold((0, 0.0), |total, of| (total.0 + of.count, total.1 + of.sum));
+                self.sums[number][span.index()] = (count, sum);
+            }
+        }
+        if stream.detail == Detail::Full {
+            let firsts = handles.iter().map(Children::first).collect::<Result<Vec<_>, _>>()?;
+            self.first = firsts.into_iter().flatten().min();
+        }
+        Ok(())
+    }
+}
+
+/// The newest rows over all handles, each row once, and whether they are all there are.
+fn newest(handles: &[Children], view: &View<'_>, limit: usize) -> Result<(Vec<Version>, bool), Error> {
+    let window = Window::up_to(view.end());
+    let extra = usize::from(view.without.is_some());
+    let mut complete = true;
+    let mut rows: Vec<Version> = Vec::new();
+    for handle in handles {
+        let listed = handle.newest(window, limit + extra)?;
+        complete &= listed.len() < limit + extra;
+        rows.extend(listed);
+    }
+    if handles.len() > 1 {
+        rows.sort_by(|a, b| (b.time, b.born).cmp(&(a.time, a.born)));
+        rows.dedup_by(|a, b| a.key == b.key);
+    }
+    rows.retain(|version| view.without != Some(&version.key));
+    complete &= rows.len() <= limit;
+    rows.truncate(limit);
+    Ok((rows, complete))
+}
+
+/// Signed log days from the row's own time to the time in a column.
+fn days_after(version: &Version, column: ColumnId) -> f64 {
+    let days = |time: EventTime| {
+        #[expect(clippy::cast_precision_loss, reason = "2^53 microseconds are 285 years")]
+        let days = time.since(version.time) as f64 / EventTime::DAY as f64;
+        signed_log(days)
+    };
+    Value::as_time(version.row.value(column)).map_or(f64::NAN, days)
+}
+
+/// `sign(x) ln(1 + |x|)`.
+pub(crate) fn signed_log(value: f64) -> f64 {
+    value.signum() * value.abs().ln_1p()
+}
