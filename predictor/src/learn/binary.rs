@@ -1,0 +1,132 @@
+//! Yes or no.
+
+use super::Member;
+use super::columns::Columns;
+use super::examples::{Examples, Past};
+use super::fitted::Report;
+use super::last_k::RecentBinary;
+use super::metrics::{auroc, count, log_loss};
+use super::platt::{Logistic, log_odds, probability};
+use super::ridge::{Ridge, dot};
+use super::standard::{Blend, Standard};
+
+/// Fewer examples teach nothing that `last-k` does not know.
+pub(super) const EXAMPLES_MIN: usize = 10;
+/// With one example of a class its held-out score comes from a fit that knows no such class.
+const MINORITY_MIN: usize = 2;
+
+/// A fitted binary model.
+#[derive(Debug, Clone)]
+pub(super) struct Binary {
+    recent: RecentBinary,
+    learned: Option<Learned>,
+    /// Added to the log-odds, where sampling changed the shares of the classes.
+    shift: f64,
+}
+
+/// Ridge on 0 and 1, blended with `last-k`, then Platt's logistic.
+#[derive(Debug, Clone)]
+struct Learned {
+    columns: Columns,
+    weights: Vec<f64>,
+    intercept: f64,
+    blend: Blend,
+    logistic: Logistic,
+}
+
+/// Fits the member to examples in canonical order.
+pub(super) fn fit(member: Member, examples: &Examples, truths: &[bool]) -> (Binary, Report) {
+    let recent = RecentBinary::fit(&examples.past, truths);
+    let floor: Vec<f64> = examples.past.iter().map(|past| recent.logit(past)).collect();
+    let shown = recent.recent;
+    let mut report = Report::of_last_k(truths.len(), shown.source, shown.newest, shown.strength);
+    let share = count(truths.iter().filter(|truth| **truth).count()) / count(truths.len());
+    let prior = examples.prior.as_ref().map_or(share, |prior| prior[0]);
+    report.diagnostics.base_rate = Some(prior);
+    judge(&mut report, &floor, truths);
+    let learned = match member {
+        Member::LastK => None,
+        Member::Baseline => match learn(examples, truths, &floor, &mut report) {
+            Ok(learned) => Some(learned),
+            Err(reason) => {
+                report.fallback = Some(reason);
+                None
+            }
+        },
+    };
+    let one_class = share * (1.0 - share) <= 0.0;
+    let sampled = if one_class { (share * count(truths.len()) + 0.5) / (count(truths.len()) + 1.0) } else { share };
+    let shift = if examples.prior.is_some() { log_odds(prior) - log_odds(sampled) } else { 0.0 };
+    (Binary { recent, learned, shift }, report)
+}
+
+/// The reason on failure; the report is touched on success only.
+fn learn(examples: &Examples, truths: &[bool], floor: &[f64], report: &mut Report) -> Result<Learned, String> {
+    let positives = truths.iter().filter(|truth| **truth).count();
+    let minority = positives.min(truths.len() - positives);
+    if truths.len() < EXAMPLES_MIN || minority < MINORITY_MIN {
+        return Err(format!(
+            "{} examples, {minority} of the rarer class: at least {EXAMPLES_MIN} and {MINORITY_MIN} are needed",
+            truths.len()
+        ));
+    }
+    let targets: Vec<f64> = truths.iter().map(|truth| f64::from(*truth)).collect();
+    let standard = Standard::fit(&targets);
+    let signal = targets.iter().map(|target| standard.scale(*target)).collect();
+    let columns = Columns::fit(&examples.features, &[signal]);
+    let ridge = decompose(&columns, examples)?;
+    let solution = ridge.solve(&targets);
+    let own = auroc(&solution.held_out, truths).expect("both classes are there");
+    if own <= 0.5 {
+        return Err(format!(
+            "leave-one-out AUROC {own:.3} on {} examples and {} columns is no better than chance",
+            truths.len(),
+            columns.used()
+        ));
+    }
+    let blend = Blend::fit(&solution.held_out, floor);
+    let scores: Vec<f64> = solution.held_out.iter().zip(floor).map(|(own, floor)| blend.score(*own, *floor)).collect();
+    let logistic = Logistic::fit(&scores, truths).ok_or("the held-out scores do not vary")?;
+    if !logistic.converged {
+        return Err(format!("Platt scaling did not converge in {} steps", logistic.iterations));
+    }
+    let logits: Vec<f64> = scores.iter().map(|score| logistic.logit(*score)).collect();
+    judge(report, &logits, truths);
+    report.diagnostics.columns = columns.used();
+    report.diagnostics.alpha = Some(solution.alpha);
+    report.diagnostics.floor_weight = blend.weight;
+    report.diagnostics.iterations = logistic.iterations;
+    let per_unit = blend.slope() * logistic.slope_per_unit();
+    report.weights = columns.per_feature(&solution.weights).iter().map(|weight| weight * per_unit).collect();
+    Ok(Learned { columns, weights: solution.weights, intercept: solution.intercept, blend, logistic })
+}
+
+/// The decomposed design of a context, or why there is none.
+pub(super) fn decompose(columns: &Columns, examples: &Examples) -> Result<Ridge, String> {
+    if columns.used() == 0 {
+        return Err(format!("none of the {} columns of features varies", examples.features.columns()));
+    }
+    Ridge::new(columns.design(&examples.features)).ok_or_else(|| "the eigendecomposition did not converge".to_string())
+}
+
+fn judge(report: &mut Report, logits: &[f64], truths: &[bool]) {
+    let probabilities: Vec<f64> = logits.iter().map(|logit| probability(*logit)).collect();
+    report.diagnostics.auroc = auroc(logits, truths);
+    report.diagnostics.log_loss = log_loss(&probabilities, truths);
+}
+
+impl Binary {
+    /// The probability of true, held off 0 and 1.
+    pub(super) fn predict(&self, features: &[f32], past: &Past) -> f64 {
+        let floor = self.recent.logit(past);
+        let logit = self.learned.as_ref().map_or(floor, |learned| learned.logit(features, floor));
+        probability(logit + self.shift).clamp(1e-7, 1.0 - 1e-7)
+    }
+}
+
+impl Learned {
+    fn logit(&self, features: &[f32], floor: f64) -> f64 {
+        let own = self.intercept + dot(&self.weights, &self.columns.row(features));
+        self.logistic.logit(self.blend.score(own, floor))
+    }
+}

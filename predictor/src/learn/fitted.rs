@@ -1,0 +1,139 @@
+//! What fitting gives.
+
+use super::Member;
+use super::binary::Binary;
+use super::classes::Classes;
+use super::examples::Past;
+use super::last_k::Source;
+use super::numbers::Numbers;
+
+/// The answer for one query.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Estimate {
+    /// The probability of true.
+    Binary(f64),
+    /// A probability for each class; they add up to 1.
+    Classes(Vec<f64>),
+    /// Values at [`relational::Prediction::LEVELS`], never decreasing.
+    Quantiles([f64; 9]),
+}
+
+/// What a fit says of itself. Held-out figures are of the member that answers: for every example the prediction that
+/// was made without it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Diagnostics {
+    /// Examples in the context.
+    pub examples: usize,
+    /// Columns of features that are used; 0 for `last-k`.
+    pub columns: usize,
+    /// The ridge penalty that was chosen; for classes the most frequent class's.
+    pub alpha: Option<f64>,
+    /// The weight of `last-k` in the scores, from 0 to 1.
+    pub floor_weight: f64,
+    /// The share of true in the population, for a binary target.
+    pub base_rate: Option<f64>,
+    /// Held-out area under the ROC curve; for classes the mean of one against the rest.
+    pub auroc: Option<f64>,
+    /// Held-out log loss in nats, at the context's own shares of the classes.
+    pub log_loss: Option<f64>,
+    /// Held-out mean absolute error, for a number.
+    pub mean_absolute_error: Option<f64>,
+    /// Steps of the calibration's solver, the most that any class took.
+    pub iterations: u32,
+    /// Whether every solver converged.
+    pub converged: bool,
+    /// What `last-k` looks at.
+    pub source: Source,
+    /// How many of the newest values `last-k` looks at.
+    pub newest: usize,
+    /// How many values' worth of the base rate `last-k` mixes in.
+    pub strength: f64,
+}
+
+/// A member fitted to a context. Predictions of one query are the same bits alone or among others.
+#[derive(Debug, Clone)]
+pub struct Fitted {
+    pub(super) asked: Member,
+    pub(super) model: Model,
+    pub(super) report: Report,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum Model {
+    Binary(Binary),
+    Classes(Classes),
+    Numbers(Numbers),
+}
+
+/// What comes with a model.
+#[derive(Debug, Clone)]
+pub(super) struct Report {
+    pub(super) diagnostics: Diagnostics,
+    /// Why `last-k` answers instead.
+    pub(super) fallback: Option<String>,
+    pub(super) weights: Vec<f64>,
+}
+
+impl Fitted {
+    /// The answer for a query with these features and this past.
+    ///
+    /// # Panics
+    ///
+    /// When the query has another number of features than the context.
+    #[must_use]
+    pub fn predict(&self, features: &[f32], past: &Past) -> Estimate {
+        match &self.model {
+            Model::Binary(binary) => Estimate::Binary(binary.predict(features, past)),
+            Model::Classes(classes) => Estimate::Classes(classes.predict(features, past)),
+            Model::Numbers(numbers) => Estimate::Quantiles(numbers.predict(features, past)),
+        }
+    }
+
+    /// The member that answers: the one that was asked for, or the one that it fell back to.
+    #[must_use]
+    pub fn member(&self) -> Member {
+        if self.report.fallback.is_some() { Member::LastK } else { self.asked }
+    }
+
+    /// Why the member that answers is not the one that was asked for, with the figures.
+    #[must_use]
+    pub fn fallback(&self) -> Option<&str> {
+        self.report.fallback.as_deref()
+    }
+
+    /// What the fit says of itself.
+    #[must_use]
+    pub fn diagnostics(&self) -> &Diagnostics {
+        &self.report.diagnostics
+    }
+
+    /// For each column of features its weight: how far the log-odds (for numbers: the target, in standard deviations
+    /// of its transformed scale; for classes: the log-odds of the class that it moves most, without sign) move when
+    /// the feature moves by one standard deviation. 0 for columns that are not used; empty for `last-k`.
+    #[must_use]
+    pub fn weights(&self) -> &[f64] {
+        &self.report.weights
+    }
+}
+
+impl Report {
+    /// Of `last-k`, before anything is learned from the features.
+    pub(super) fn of_last_k(examples: usize, source: Source, newest: usize, strength: f64) -> Self {
+        let diagnostics = Diagnostics {
+            examples,
+            columns: 0,
+            alpha: None,
+            floor_weight: 1.0,
+            base_rate: None,
+            auroc: None,
+            log_loss: None,
+            mean_absolute_error: None,
+            iterations: 0,
+            converged: true,
+            source,
+            newest,
+            strength,
+        };
+        Self { diagnostics, fallback: None, weights: Vec::new() }
+    }
+}
