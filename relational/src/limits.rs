@@ -15,6 +15,10 @@ pub const QUERY_BYTES_MAX: usize = 64 * 1024;
 /// Nesting of one predictive query's conditions: bounds the parser's stack.
 pub const QUERY_DEPTH_MAX: usize = 64;
 
+/// Microseconds from the anchor to either end of a query's window: 1,000 years of 366 days, well inside the calendar's
+/// range, so that no window is silently cut.
+pub const WINDOW_MICROS_MAX: i64 = 1_000 * 366 * 86_400 * 1_000_000;
+
 /// Changes in one micro-batch: one store commit, and the longest time that a score waits for its neighbours.
 pub const BATCH_CHANGES_MAX: usize = 1_000;
 

@@ -1,0 +1,68 @@
+//! What this release's predictor cannot serve.
+
+use relational::{Condition, DataType, Function, Operand, Problem, Schema, Target, Task, TaskKind};
+
+use crate::parser::function_name;
+use crate::resolve::{is_free_text, result_type};
+
+/// Why the predictor of this release cannot serve the task, in words that name what is missing; `None` when it can.
+/// Everything that [`crate::compile`] accepts is typed; some of it has no model yet.
+#[must_use]
+pub fn unsupported(task: &Task, schema: &Schema) -> Option<String> {
+    let reason = match task.problem {
+        Problem::Rank { .. } => "RANK (link prediction): this release ranks no rows of other tables",
+        Problem::Forecast { steps } if steps > 1 => {
+            "FORECAST with more than one timeframe: this release predicts one window; write one task per window"
+        }
+        _ if task.kind == TaskKind::Ranking => {
+            "LIST_DISTINCT (link prediction): this release ranks no rows of other tables"
+        }
+        _ if is_list(&task.target, schema) => {
+            "a list as target (multilabel classification): this release predicts one class per entity"
+        }
+        _ if is_free_text(schema, &task.target) => {
+            "free text as target: this release predicts classes and numbers; declare the column a category if it has few values"
+        }
+        _ if is_mixed(&task.target) => {
+            "a target that mixes columns of the entity with windows: move the columns into WHERE"
+        }
+        _ => return compares_lists(task),
+    };
+    Some(reason.to_owned())
+}
+
+fn is_list(target: &Target, schema: &Schema) -> bool {
+    match target {
+        Target::Condition(_) => false,
+        Target::Aggregate(aggregate) => result_type(schema, aggregate) == DataType::List,
+        Target::Column(column) => {
+            schema.table(column.table).columns[usize::from(column.column.0)].data_type == DataType::List
+        }
+    }
+}
+
+/// Whether one condition reads both a column of the entity and a window: the two are known at different times.
+fn is_mixed(target: &Target) -> bool {
+    let Target::Condition(condition) = target else {
+        return false;
+    };
+    !condition.aggregates().is_empty() && has_column(condition)
+}
+
+fn has_column(condition: &Condition) -> bool {
+    match condition {
+        Condition::Compare { operand, .. } => matches!(operand, Operand::Column(_)),
+        Condition::Not(inner) => has_column(inner),
+        Condition::And(parts) | Condition::Or(parts) => parts.iter().any(has_column),
+    }
+}
+
+fn compares_lists(task: &Task) -> Option<String> {
+    let target = match &task.target {
+        Target::Condition(condition) => Some(condition),
+        Target::Aggregate(_) | Target::Column(_) => None,
+    };
+    let conditions = target.into_iter().chain(&task.population).chain(&task.assuming);
+    let list = conditions.flat_map(Condition::aggregates).find(|read| read.function == Function::ListDistinct)?;
+    Some(format!("{} in a condition: this release compares single values", function_name(list.function)))
+}
