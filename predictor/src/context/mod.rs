@@ -1,10 +1,24 @@
 //! Which labelled past examples a fit gets.
 
+mod anchors;
+mod choose;
+mod needs;
+mod order;
+mod own;
+mod refresh;
+mod windowed;
+
 use graph_store::Store;
-use relational::{AsOf, EventTime, Key, Value};
+use relational::limits::CONTEXT_EXAMPLES_MAX;
+use relational::{AsOf, EventTime, Key, TaskKind, Value};
 
 use crate::Error;
 use crate::executor::Executor;
+use choose::Chosen;
+use order::Order;
+use own::Own;
+pub use refresh::refresh_point;
+use windowed::Windowed;
 
 /// One labelled past example.
 #[derive(Debug, Clone, PartialEq)]
@@ -73,11 +87,111 @@ pub struct Selection {
     pub candidates: u64,
 }
 
-/// Chooses the labelled past examples that may be used at `at`. Depends on nothing after `at`.
+/// Candidates that are looked at for each wanted example, where examples are not simply the most recent.
+const RANGE_FACTOR: usize = 10;
+
+/// Chooses the labelled past examples that may be used at `at`: their windows had closed and their labels were known by
+/// then. Depends on nothing after `at`.
 ///
 /// # Errors
 ///
 /// When the store cannot be read.
-pub fn select(_store: &Store, _executor: &Executor, _at: AsOf, _spec: &ContextSpec) -> Result<Selection, Error> {
-    Ok(Selection { examples: Vec::new(), prior: Vec::new(), warnings: Vec::new(), anchors: None, candidates: 0 })
+pub fn select(store: &Store, executor: &Executor, at: AsOf, spec: &ContextSpec) -> Result<Selection, Error> {
+    let until = spec.labels_until.unwrap_or(EventTime::MAX);
+    let labels = AsOf { cutoff: at.cutoff.min(until), sequence: at.sequence, known: at.known.min(until) };
+    let order = Order::new(executor.task(), spec.seed);
+    let draw = |want: usize, only: Option<&Key>| {
+        if executor.task().is_static() {
+            Own { store, executor, order, at, labels }.draw(want)
+        } else {
+            Windowed { store, executor, order, at, labels, only }.draw(want)
+        }
+    };
+    let size = spec.size.clamp(1, CONTEXT_EXAMPLES_MAX);
+    let range = size.saturating_mul(RANGE_FACTOR);
+    let (drawn, chosen) = match &spec.policy {
+        Policy::Recent if executor.task().kind == TaskKind::Multiclass => {
+            let drawn = draw(range, None)?;
+            let chosen = choose::every_class(&drawn.candidates, size);
+            (drawn, chosen)
+        }
+        Policy::Recent => {
+            let drawn = draw(size, None)?;
+            if executor.task().kind == TaskKind::Binary && choose::is_one_rare(&drawn.candidates) {
+                let size = size.saturating_mul(choose::RARE_FACTOR).min(CONTEXT_EXAMPLES_MAX);
+                let drawn = draw(size.saturating_mul(RANGE_FACTOR), None)?;
+                let chosen = choose::rare(&drawn.candidates, size);
+                (drawn, chosen)
+            } else {
+                let chosen = Chosen::all(&drawn.candidates);
+                (drawn, chosen)
+            }
+        }
+        Policy::Spread { cutoffs } => {
+            let drawn = draw(range, None)?;
+            let chosen = choose::spread(&drawn.candidates, size, *cutoffs);
+            (drawn, chosen)
+        }
+        Policy::Random => {
+            let drawn = draw(range, None)?;
+            let chosen = choose::random(&drawn.candidates, size);
+            (drawn, chosen)
+        }
+        Policy::Stratified => {
+            let drawn = draw(range, None)?;
+            let chosen = choose::stratified(&drawn.candidates, size);
+            (drawn, chosen)
+        }
+        Policy::OwnPlusRecent { entity } => {
+            let drawn = draw(size, None)?;
+            let own = draw(size / 2, Some(entity))?;
+            let chosen = choose::own_plus_recent(own.candidates, &drawn.candidates, size);
+            (drawn, chosen)
+        }
+    };
+    Ok(selection(executor, size, &drawn, chosen))
 }
+
+/// A labelled past example that may be chosen.
+#[derive(Debug, Clone, PartialEq)]
+struct Candidate {
+    entity: Key,
+    anchor: EventTime,
+    label: Value,
+    /// Its place among those of the same anchor.
+    place: u64,
+}
+
+/// Candidates, newest anchor first, and whether the search was given up before there were enough.
+#[derive(Debug, Default)]
+struct Drawn {
+    candidates: Vec<Candidate>,
+    gave_up_at: Option<EventTime>,
+}
+
+fn selection(executor: &Executor, wanted: usize, drawn: &Drawn, chosen: Chosen) -> Selection {
+    let Chosen { examples, from } = chosen;
+    let mut warnings = Vec::new();
+    let task = &executor.task().name;
+    let prior = match executor.task().kind {
+        TaskKind::Binary | TaskKind::Multiclass => choose::shares(&drawn.candidates[..from]),
+        TaskKind::Regression | TaskKind::Ranking | TaskKind::Forecast => Vec::new(),
+    };
+    if let [(class, _)] = prior.as_slice() {
+        warnings.push(format!(
+            "every label of task `{task}` that is known so far is {class}: there is nothing to tell apart yet"
+        ));
+    }
+    if examples.len() < wanted {
+        warnings.push(format!("task `{task}` has {} labelled past examples of {wanted} wanted", examples.len()));
+    }
+    if let Some(anchor) = drawn.gave_up_at {
+        warnings.push(format!("the search for labels of task `{task}` was given up at {anchor}: they are too rare"));
+    }
+    let times = || examples.iter().map(|example| example.anchor);
+    let anchors = times().min().zip(times().max());
+    Selection { anchors, prior, warnings, candidates: drawn.candidates.len() as u64, examples }
+}
+
+#[cfg(test)]
+mod tests;

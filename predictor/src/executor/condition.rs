@@ -53,7 +53,7 @@ pub(super) fn keeps(filter: Option<&Condition>, row: &Row) -> bool {
 }
 
 /// `value relation constant`.
-pub(super) fn compare(value: &Value, relation: Relation, constant: &Constant) -> Option<bool> {
+pub(crate) fn compare(value: &Value, relation: Relation, constant: &Constant) -> Option<bool> {
     match relation {
         Relation::Is => Some(is(value, constant)),
         Relation::IsNot => Some(!is(value, constant)),

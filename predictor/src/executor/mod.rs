@@ -7,17 +7,18 @@ mod aggregate;
 mod atom;
 mod condition;
 mod reader;
-mod rows;
+pub(crate) mod rows;
 
 use std::sync::Arc;
 
-use graph_store::Snapshot;
+use graph_store::{Snapshot, Version};
 use relational::{
     AsOf, Condition, EventTime, ForeignKeyId, Key, Row, Schema, TableId, Target, Task, TaskKind, Value, Window,
 };
 
 use crate::Error;
 use atom::Atom;
+pub(crate) use condition::compare;
 use reader::{Reader, Windowless};
 use rows::Source;
 
@@ -71,6 +72,19 @@ impl Executor {
         anchor: EventTime,
     ) -> Result<Option<Value>, Error> {
         self.label(&self.target_reader(snapshot, entity, &[anchor])?, anchor)
+    }
+
+    /// The target of a row that is its own example, as `version` (a row of the entity's table that `snapshot` shows) has
+    /// it.
+    pub(crate) fn target_of_row(&self, snapshot: &Snapshot, version: Version) -> Result<Option<Value>, Error> {
+        let anchor = version.time;
+        let reader = self.target_reader(snapshot, &version.key.clone(), &[anchor])?.with_version(version);
+        self.label(&reader, anchor)
+    }
+
+    /// Whether the entity's row, or a row that names it, shows that it was there at `anchor`.
+    pub(crate) fn exists(&self, snapshot: &Snapshot, entity: &Key, anchor: EventTime) -> Result<bool, Error> {
+        self.target_reader(snapshot, entity, &[])?.exists(anchor)
     }
 
     /// [`Self::target`] as a number ([`Value::as_f64`]) at several anchors, in their order; the child rows are read

@@ -63,6 +63,12 @@ impl<'a> Reader<'a> {
         Ok(Self { snapshot, entity, version: OnceCell::new(), sources, windowless })
     }
 
+    /// With the entity's own version, where the caller has it already.
+    pub(super) fn with_version(mut self, version: Version) -> Self {
+        self.version = OnceCell::from(Some(version));
+        self
+    }
+
     /// The entity's own visible version.
     pub(super) fn version(&self) -> Result<Option<&Version>, Error> {
         if let Some(version) = self.version.get() {

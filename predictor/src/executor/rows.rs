@@ -2,7 +2,7 @@
 
 use graph_store::{Children, Snapshot, Summary, Version};
 use relational::limits::SCAN_ROWS_MAX;
-use relational::{EventTime, ForeignKeyId, Key, Window};
+use relational::{EventTime, ForeignKeyId, Key, TableId, Window};
 
 use crate::Error;
 
@@ -11,18 +11,23 @@ const PAGE_ROWS: usize = SCAN_ROWS_MAX;
 
 /// The rows that point at an entity by any of some foreign keys; each counts once.
 #[derive(Debug)]
-pub(super) struct Source {
+pub(crate) struct Source {
     children: Vec<Children>,
 }
 
 impl Source {
-    pub(super) fn open(snapshot: &Snapshot, via: &[ForeignKeyId], entity: &Key) -> Result<Self, Error> {
+    pub(crate) fn open(snapshot: &Snapshot, via: &[ForeignKeyId], entity: &Key) -> Result<Self, Error> {
         let children = via.iter().map(|foreign_key| snapshot.children(*foreign_key, entity));
         Ok(Self { children: children.collect::<Result<_, _>>()? })
     }
 
+    /// All rows of a table.
+    pub(crate) fn table(snapshot: &Snapshot, table: TableId) -> Result<Self, Error> {
+        Ok(Self { children: vec![snapshot.timeline(table)?] })
+    }
+
     /// The newest rows of the window, newest first by (time, born), at most `limit`.
-    pub(super) fn newest(&self, window: Window, limit: usize) -> Result<Vec<Version>, Error> {
+    pub(crate) fn newest(&self, window: Window, limit: usize) -> Result<Vec<Version>, Error> {
         let mut rows = Vec::new();
         for children in &self.children {
             rows.extend(children.newest(window, limit)?);
@@ -36,7 +41,7 @@ impl Source {
     }
 
     /// Every row of the window, newest first, a page at a time, until `visit` says that it has enough (`false`).
-    pub(super) fn pages(
+    pub(crate) fn pages(
         &self,
         mut window: Window,
         mut visit: impl FnMut(Vec<Version>) -> Result<bool, Error>,
@@ -65,7 +70,7 @@ impl Source {
 
     /// The rows of the window, summed up; `None` when rows may point at the entity in several ways, for then a row
     /// could be summed twice.
-    pub(super) fn summary(&self, window: Window) -> Result<Option<Summary>, Error> {
+    pub(crate) fn summary(&self, window: Window) -> Result<Option<Summary>, Error> {
         let [children] = self.children.as_slice() else { return Ok(None) };
         Ok(Some(children.summary(window)?))
     }
