@@ -6,5 +6,7 @@ mod error;
 pub mod executor;
 pub mod features;
 pub mod learn;
+pub mod read_set;
+pub mod sampler;
 
 pub use error::Error;

@@ -12,10 +12,12 @@
 //! The list of features follows section 8.2 of the project's model notes; h is the longer of horizon and label delay (a
 //! week when both are zero).
 
+mod columns;
 mod compile;
 mod evaluate;
 mod history;
 mod names;
+mod paths;
 mod plan;
 mod rollup;
 mod stream;
@@ -29,13 +31,15 @@ use relational::{AsOf, EventTime, Key, RowKey, TableId};
 
 use crate::Error;
 use crate::executor::Executor;
+use crate::read_set::Path;
 
 use evaluate::Read;
 use history::History;
 use plan::{Anchor, Clock, Detail, Plan};
 use stream::{Loaded, View};
-use subject::Subject;
 
+pub(crate) use plan::column_names;
+pub(crate) use subject::Subject;
 pub use vocabulary::Vocabulary;
 
 /// One question: the entity, and what may be seen.
@@ -127,6 +131,17 @@ impl Featuriser {
         &self.plan.names
     }
 
+    /// The executor of the task.
+    #[must_use]
+    pub fn executor(&self) -> &Arc<Executor> {
+        &self.executor
+    }
+
+    /// Every way by which a row reads something.
+    pub(crate) fn paths(&self) -> Vec<Path> {
+        paths::paths(&self.plan, &self.subject, &self.executor, &self.options)
+    }
+
     /// The category statistics that rows are made with, as of a context's bounds.
     ///
     /// # Errors
@@ -168,7 +183,7 @@ impl Featuriser {
     /// Everything that is read for one query.
     fn read(&self, snapshot: &Snapshot, query: &Query) -> Result<Read, Error> {
         let entity = snapshot.row(&RowKey { table: self.subject.entity, key: query.entity.clone() })?;
-        let now = self.now(query, entity.as_ref());
+        let now = self.subject.now(query.as_of.cutoff, entity.as_ref());
         let clock = Clock { now, unit_micros: self.subject.unit_micros };
         let mut read = Read { clock, anchors: vec![entity], streams: Vec::new(), history: History::default() };
         for anchor in 1..self.plan.anchors.len() {
@@ -196,29 +211,22 @@ impl Featuriser {
         Ok(read)
     }
 
-    /// The time that everything is counted back from.
-    fn now(&self, query: &Query, entity: Option<&Version>) -> EventTime {
-        let own = entity.map(|version| version.time).filter(|time| *time > EventTime::MIN);
-        own.filter(|_| self.subject.is_static).unwrap_or(query.as_of.cutoff)
-    }
-
     fn stream(&self, snapshot: &Snapshot, query: &Query, read: &Read, place: usize) -> Result<Loaded, Error> {
         let stream = &self.plan.streams[place];
         let key = match self.plan.anchors[stream.anchor] {
             Anchor::Entity => Some(query.entity.clone()),
             _ => self.anchor_key(read, stream.anchor),
         };
-        let Some(key) = key else {
-            return Ok(Loaded::default());
-        };
-        let timed = self.executor.schema().table(self.subject.entity).time.is_some();
-        let strict = self.subject.is_static && timed;
+        // A row-level target is asked of a row: without the row there is nothing to ask.
+        let asked = !self.subject.is_static || read.anchors[0].is_some();
+        let Some(key) = key.filter(|_| asked && stream.read) else { return Ok(Loaded::default()) };
+        let strict = read.anchors[0].as_ref().is_some_and(|entity| self.subject.strict(entity));
         let siblings = self.subject.is_static && stream.child == self.subject.entity && stream.detail != Detail::Brief;
         let view = View {
             snapshot,
             clock: Clock { now: read.clock.now.plus(-stream.shift_micros), ..read.clock },
             strict,
-            without: (siblings && !timed).then_some(&query.entity),
+            without: (siblings && !strict).then_some(&query.entity),
         };
         Loaded::read(stream, &key, &view, &self.executor, &self.options)
     }

@@ -52,6 +52,10 @@ pub(crate) struct Stream {
     pub(crate) detail: Detail,
     /// Whether its first number is the label of earlier siblings.
     pub(crate) labels: bool,
+    /// Whether any feature needs it.
+    pub(crate) read: bool,
+    /// Whether any feature needs its roll-ups.
+    pub(crate) rolled: bool,
     /// Rows happened up to this long before the query's time, in microseconds: the label delay for a stream of labels,
     /// else 0. All ages and windows count from there.
     pub(crate) shift_micros: i64,

@@ -96,7 +96,7 @@ impl Loaded {
         let mut rolled: Vec<f64> = Vec::new();
         for (place, version) in self.rows.iter().enumerate() {
             rolled.clear();
-            let roll = place < options.rolled_rows;
+            let roll = stream.rolled && place < options.rolled_rows;
             for rollup in stream.rollups.iter().filter(|_| roll) {
                 let key = RowKey { table: stream.child, key: version.key.clone() };
                 self.truncated |= rollup::values(rollup, &key, view, options, &mut rolled)?;

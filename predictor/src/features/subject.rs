@@ -1,5 +1,6 @@
 //! What a task means for its features.
 
+use graph_store::Version;
 use relational::{ColumnId, DataType, EventTime, Schema, SemanticType, TableId, Target, Task};
 
 use crate::executor::Executor;
@@ -78,6 +79,26 @@ impl Subject {
             atom_table: atom_table(executor),
             label,
         }
+    }
+}
+
+impl Subject {
+    /// The time that everything is counted back from: a row-level target is asked at the row's own time, where it has
+    /// one.
+    pub(crate) fn now(&self, cutoff: EventTime, entity: Option<&Version>) -> EventTime {
+        let own = entity.map(|version| version.time).filter(|time| *time > EventTime::MIN);
+        own.filter(|_| self.is_static).unwrap_or(cutoff)
+    }
+
+    /// Whether rows of the query's very time are left out: those of a row-level target with a time.
+    pub(crate) fn strict(&self, entity: &Version) -> bool {
+        self.is_static && entity.time > EventTime::MIN
+    }
+
+    /// The last time at which rows are seen.
+    pub(crate) fn end(&self, cutoff: EventTime, entity: &Version) -> EventTime {
+        let now = self.now(cutoff, Some(entity));
+        if self.strict(entity) { now.plus(-1) } else { now }
     }
 }
 
