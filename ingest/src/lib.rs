@@ -2,6 +2,7 @@
 //! says where to read on; what it cannot understand it hands over as dead letters and goes on.
 
 pub mod coerce;
+pub mod decode;
 mod error;
 pub mod files;
 

@@ -1,0 +1,149 @@
+//! Records of change topics become changes. [`decode`] is pure and total: whatever the bytes, it answers with changes,
+//! with the kind of record that was set aside, or with a [`Refusal`] that says why.
+
+mod connect;
+mod debezium;
+mod json;
+mod learn;
+mod row;
+mod rows;
+mod special;
+mod tables;
+#[cfg(test)]
+mod tests;
+mod value;
+
+use relational::limits::RECORD_BYTES_MAX;
+use relational::{Change, DeadLetter, EventTime, Position, Stage};
+
+pub use learn::{Learned, learn};
+pub use tables::{ColumnHint, Format, Mapping, PLACEHOLDER, Tables, unit_named};
+
+/// Turns one record into what it says.
+///
+/// # Errors
+///
+/// When the record is not what its topic's format says, or does not fit its table.
+pub fn decode(tables: &Tables, record: &Record<'_>) -> Result<Decoded, Refusal> {
+    let bytes = record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len);
+    if bytes > RECORD_BYTES_MAX {
+        return Err(Refusal::decode(format!("the record has {bytes} bytes; at most {RECORD_BYTES_MAX} are read")));
+    }
+    let Some(topic) = tables.topic(&record.origin.topic) else {
+        return special::decode(tables, record);
+    };
+    let context = row::Context { tables, table: tables.schema().table(topic.table), topic: &topic, record };
+    match topic.format {
+        Format::Debezium => debezium::decode(&context),
+        Format::Flattened => rows::flattened(&context),
+        Format::Upsert => rows::upsert(&context),
+        Format::Append => rows::append(&context),
+    }
+}
+
+/// One record, borrowed from where it was read.
+#[derive(Debug, Clone, Copy)]
+pub struct Record<'a> {
+    /// Topic, partition and offset that the record had in Kafka: the topic chooses the table.
+    pub origin: &'a Position,
+    /// Where this source read it: the same, or a place in a file of records.
+    pub position: &'a Position,
+    /// The record's own timestamp.
+    pub timestamp: Option<EventTime>,
+    /// The key's bytes.
+    pub key: Option<&'a [u8]>,
+    /// The value's bytes; `None` is a tombstone.
+    pub value: Option<&'a [u8]>,
+    /// Name and content.
+    pub headers: &'a [(String, Option<Vec<u8>>)],
+}
+
+/// One record that owns its bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnedRecord {
+    /// See [`Record::origin`].
+    pub origin: Position,
+    /// See [`Record::position`].
+    pub position: Position,
+    /// The record's own timestamp.
+    pub timestamp: Option<EventTime>,
+    /// The key's bytes.
+    pub key: Option<Vec<u8>>,
+    /// The value's bytes; `None` is a tombstone.
+    pub value: Option<Vec<u8>>,
+    /// Name and content.
+    pub headers: Vec<(String, Option<Vec<u8>>)>,
+}
+
+impl OwnedRecord {
+    /// The record, borrowed.
+    #[must_use]
+    pub fn as_record(&self) -> Record<'_> {
+        Record {
+            origin: &self.origin,
+            position: &self.position,
+            timestamp: self.timestamp,
+            key: self.key.as_deref(),
+            value: self.value.as_deref(),
+            headers: &self.headers,
+        }
+    }
+
+    /// The record as a dead letter.
+    #[must_use]
+    pub fn refused(self, refusal: Refusal) -> DeadLetter {
+        DeadLetter {
+            position: self.position,
+            stage: refusal.stage,
+            reason: refusal.reason,
+            key: self.key,
+            value: self.value,
+            headers: self.headers,
+            timestamp: self.timestamp,
+        }
+    }
+}
+
+/// What a record says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decoded {
+    /// Changes of rows: one, or two when a row's key changed within one record.
+    Changes {
+        /// In the order in which they are to be applied.
+        changes: Vec<Change>,
+        /// Fields that the table has no column for.
+        unknown_columns: u32,
+    },
+    /// Not about rows.
+    SetAside {
+        /// `tombstone`, `heartbeat`, `transaction`, `schema_change` or `message`.
+        kind: &'static str,
+        /// The source time that a heartbeat carries.
+        reached: Option<EventTime>,
+    },
+}
+
+impl Decoded {
+    fn set_aside(kind: &'static str) -> Self {
+        Self::SetAside { kind, reached: None }
+    }
+}
+
+/// Why a record was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// Which step refused it.
+    pub stage: Stage,
+    /// Why, naming the field, its value, the expected type and what to do.
+    pub reason: String,
+}
+
+impl Refusal {
+    fn decode(reason: impl Into<String>) -> Self {
+        Self { stage: Stage::Decode, reason: reason.into() }
+    }
+
+    fn fit(reason: impl Into<String>) -> Self {
+        Self { stage: Stage::Fit, reason: reason.into() }
+    }
+}
