@@ -132,7 +132,7 @@ impl Value {
     pub fn as_time(&self) -> Option<EventTime> {
         match self {
             Self::Time(time) => Some(*time),
-            Self::Date(days) => Some(EventTime(i64::from(*days) * EventTime::DAY)),
+            Self::Date(days) => Some(EventTime(i64::from(*days).saturating_mul(EventTime::DAY))),
             _ => None,
         }
     }
@@ -231,7 +231,10 @@ impl fmt::Display for Value {
             Self::Float(value) => value.fmt(f),
             Self::Text(value) => value.fmt(f),
             Self::Time(value) => value.fmt(f),
-            Self::Date(days) => EventTime(i64::from(*days) * EventTime::DAY).fmt_date(f),
+            Self::Date(days) => match i64::from(*days).checked_mul(EventTime::DAY) {
+                Some(midnight) => EventTime(midnight).fmt_date(f),
+                None => write!(f, "{days}d"),
+            },
             Self::Bytes(value) => value.iter().try_for_each(|byte| write!(f, "{byte:02x}")),
             Self::List(values) => {
                 f.write_str("[")?;
