@@ -1,0 +1,166 @@
+//! Topics: looking them up, reading them, making them, and the dead letters in one of them.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedMessage, Headers, Message};
+use rdkafka::{Offset, TopicPartitionList};
+use relational::EventTime;
+
+use super::wire::{Record, acknowledged, send};
+use super::{KafkaSettings, OMITTED_HEADER, OUTBOX_HEADER, dead_letter_topic};
+use crate::dead_letter::DeadLetterRecord;
+use crate::error::Error;
+
+/// How long a broker may take for an answer.
+const ANSWER_TIME: Duration = Duration::from_secs(30);
+
+pub(super) fn partition_count(settings: &KafkaSettings, consumer: &BaseConsumer, name: &str) -> Result<usize, Error> {
+    let action = || format!("look up topic {name}");
+    let metadata = consumer.fetch_metadata(Some(name), ANSWER_TIME);
+    let metadata = metadata.map_err(|error| settings.failed(action(), &error))?;
+    let count = metadata.topics().iter().find(|topic| topic.name() == name).map_or(0, |topic| topic.partitions().len());
+    if count == 0 {
+        let reason = "it does not exist; create it with `foreshore topics create`".to_owned();
+        return Err(Error::Kafka { action: action(), brokers: settings.brokers.clone(), reason });
+    }
+    Ok(count)
+}
+
+/// Reads a topic up to its present end: each partition's last record only, or all of them.
+pub(super) fn read(
+    settings: &KafkaSettings,
+    consumer: &BaseConsumer,
+    topic: &str,
+    partitions: usize,
+    last_only: bool,
+    mut each: impl FnMut(&BorrowedMessage<'_>),
+) -> Result<(), Error> {
+    let failed = |error: KafkaError| settings.failed(format!("read topic {topic}"), &error);
+    let mut ends = BTreeMap::new();
+    let mut assignment = TopicPartitionList::new();
+    for place in (0..).take(partitions) {
+        let (low, high) = consumer.fetch_watermarks(topic, place, ANSWER_TIME).map_err(failed)?;
+        if low < high {
+            let start = if last_only { high - 1 } else { low };
+            assignment.add_partition_offset(topic, place, Offset::Offset(start)).map_err(failed)?;
+            ends.insert(place, high);
+        }
+    }
+    consumer.assign(&assignment).map_err(failed)?;
+    let mut deadline = Instant::now() + ANSWER_TIME;
+    while !ends.is_empty() {
+        match consumer.poll(Duration::from_millis(100)) {
+            Some(Ok(message)) => {
+                if ends.get(&message.partition()).is_some_and(|end| message.offset() + 1 >= *end) {
+                    ends.remove(&message.partition());
+                }
+                each(&message);
+                deadline = Instant::now() + ANSWER_TIME;
+            }
+            Some(Err(KafkaError::PartitionEOF(place))) => {
+                ends.remove(&place);
+            }
+            Some(Err(error)) if Instant::now() >= deadline => return Err(failed(error)),
+            None if Instant::now() >= deadline => return Err(failed(KafkaError::NoMessageReceived)),
+            Some(Err(_)) | None => {}
+        }
+    }
+    consumer.unassign().map_err(failed)
+}
+
+pub(super) fn header<'a>(message: &'a BorrowedMessage<'_>, name: &str) -> Option<&'a str> {
+    let found = message.headers()?.iter().filter(|header| header.key == name).last()?;
+    str::from_utf8(found.value?).ok()
+}
+
+/// A record of the dead-letter topic.
+#[derive(Debug)]
+pub struct StoredDeadLetter {
+    /// Its partition there.
+    pub partition: i32,
+    /// Its offset there.
+    pub offset: i64,
+    /// The dead letter, or why it is none.
+    pub letter: Result<DeadLetterRecord, Error>,
+}
+
+/// Every record of the dead-letter topic, by partition and offset.
+///
+/// # Errors
+///
+/// When the topic cannot be read.
+pub fn read_dead_letters(settings: &KafkaSettings) -> Result<Vec<StoredDeadLetter>, Error> {
+    let consumer = settings.consumer()?;
+    let topic = dead_letter_topic(&settings.app);
+    let partitions = partition_count(settings, &consumer, &topic)?;
+    let mut letters = Vec::new();
+    read(settings, &consumer, &topic, partitions, false, |message| {
+        let own = |name: &str| name == OUTBOX_HEADER || name == OMITTED_HEADER;
+        let headers = message.headers().into_iter().flat_map(Headers::iter).filter(|header| !own(header.key));
+        let headers = headers.map(|header| (header.key.to_owned(), header.value.map(<[u8]>::to_vec))).collect();
+        let timestamp = message.timestamp().to_millis().map(|millis| EventTime(millis.saturating_mul(1_000)));
+        let (key, value) = (message.key().map(<[u8]>::to_vec), message.payload().map(<[u8]>::to_vec));
+        let letter = DeadLetterRecord::recover(key, value, headers, timestamp);
+        letters.push(StoredDeadLetter { partition: message.partition(), offset: message.offset(), letter });
+    })?;
+    letters.sort_by_key(|stored| (stored.partition, stored.offset));
+    Ok(letters)
+}
+
+/// Sends refused records back to the topics and partitions that they came from, and waits until they are there.
+///
+/// # Errors
+///
+/// When one is not acknowledged; those before it are there.
+pub fn send_back(settings: &KafkaSettings, letters: &[DeadLetterRecord]) -> Result<(), Error> {
+    let producer = settings.producer()?;
+    for (index, record) in letters.iter().enumerate() {
+        let letter = &record.letter;
+        let (topic, timestamp) = (letter.position.topic.to_string(), letter.timestamp);
+        let (key, value, headers) = (letter.key.clone(), letter.value.clone(), record.headers_to_send_back());
+        let back = Record { topic, key, value, headers, timestamp, may_omit_value: false };
+        send(settings, &producer, &back, Some(letter.position.partition), index)?;
+    }
+    let name = |index: usize| letters.get(index).map_or_else(String::new, |record| record.letter.position.to_string());
+    acknowledged(settings, &producer, letters.len(), name)
+}
+
+/// Creates topics and returns the names of those that did not exist before. Compacted topics keep the last record of
+/// each key.
+///
+/// # Errors
+///
+/// When a topic cannot be created.
+pub fn create_topics(
+    settings: &KafkaSettings,
+    names: &[String],
+    partitions: i32,
+    replication: i32,
+    compacted: bool,
+) -> Result<Vec<String>, Error> {
+    let created: KafkaResult<AdminClient<DefaultClientContext>> = settings.config("admin").create();
+    let admin = created.map_err(|error| settings.failed("make an admin client", &error))?;
+    let policy = if compacted { "compact" } else { "delete" };
+    let topic =
+        |name| NewTopic::new(name, partitions, TopicReplication::Fixed(replication)).set("cleanup.policy", policy);
+    let topics: Vec<_> = names.iter().map(|name| topic(name)).collect();
+    let options = AdminOptions::new().operation_timeout(Some(ANSWER_TIME)).request_timeout(Some(ANSWER_TIME));
+    let answers = futures_executor::block_on(admin.create_topics(&topics, &options));
+    let answers = answers.map_err(|error| settings.failed("create topics", &error))?;
+    let mut new = Vec::new();
+    for answer in answers {
+        match answer {
+            Ok(name) => new.push(name),
+            Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+            Err((name, code)) => {
+                return Err(settings.failed(format!("create topic {name}"), &KafkaError::AdminOp(code)));
+            }
+        }
+    }
+    Ok(new)
+}
