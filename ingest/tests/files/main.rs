@@ -1,0 +1,5 @@
+//! Plain tables, by the crate's public face.
+
+mod infer;
+mod merge;
+mod questions;
