@@ -1,3 +1,16 @@
 //! The shell around the core: configuration, the loop from source to sink, the command line.
 
+pub mod cli;
+pub mod commands;
 pub mod config;
+pub mod driver;
+pub mod engine;
+pub mod http;
+pub mod logging;
+pub mod metrics;
+pub mod output;
+pub mod parallel;
+pub mod plan;
+pub mod scorer;
+mod tables;
+pub mod world;

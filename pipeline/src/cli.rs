@@ -1,0 +1,320 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Live predictions from a database's change stream.
+///
+/// Point Foreshore at the topics or files that carry your tables' changes, write one predictive query per score, and
+/// every entity's score follows the data. Exit codes: 0 done, 1 failed while running, 2 wrong usage, 78 wrong config.
+#[derive(Debug, Parser)]
+#[command(name = "foreshore", version, propagate_version = true, max_term_width = 110)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// How much to say on standard error: error, warn, info, debug, or a filter such as `pipeline=debug`.
+    #[arg(long, global = true, value_name = "FILTER", env = "FORESHORE_LOG", default_value = "warn")]
+    pub log: String,
+    /// How log lines are written.
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// A table for people.
+    Table,
+    /// JSON for programs.
+    Json,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Stream a generated shop and payment database through the program and watch the riskiest customers.
+    Demo(Demo),
+    /// Check a config: schema, tasks, what each task reads, and warnings.
+    Check(Check),
+    /// Keep scores fresh: read changes, update the graph, score, publish, until stopped.
+    Run(Run),
+    /// Run the whole input through the same engine, then exit and leave the store.
+    Replay(Replay),
+    /// Score the rows of a file, each as of its own time, or one entity.
+    Score(Score),
+    /// Label the rows of a file: what the task's target came out to be after each row's time.
+    Labels(Labels),
+    /// Look into a store.
+    Inspect(Inspect),
+    /// Manage the Kafka topics that Foreshore writes.
+    Topics(Topics),
+    /// Look at rejected records, or try them again.
+    Dlq(Dlq),
+    /// Print a completion script for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the version.
+    Version {
+        /// How to print it.
+        #[arg(long, value_enum, default_value_t = Format::Table)]
+        format: Format,
+    },
+}
+
+/// The config file and what may be said instead of it.
+#[derive(Debug, Args)]
+pub struct Common {
+    /// The config file.
+    #[arg(long, short, value_name = "FILE", env = "FORESHORE_CONFIG", default_value = "foreshore.toml")]
+    pub config: PathBuf,
+    /// The store's directory, instead of the config's.
+    #[arg(long, value_name = "DIR")]
+    pub store: Option<PathBuf>,
+}
+
+/// `demo`
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// The generator's seed: the same seed gives the same database and the same scores.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Customers in the generated shop.
+    #[arg(long, default_value_t = 400)]
+    pub customers: u32,
+    /// Days of history to stream.
+    #[arg(long, default_value_t = 240)]
+    pub days: u32,
+    /// Print the summary only, as JSON.
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+}
+
+/// `check`
+#[derive(Debug, Args)]
+pub struct Check {
+    /// Where from.
+    #[command(flatten)]
+    pub common: Common,
+    /// Also connect to the brokers and decode a sample of each topic.
+    #[arg(long)]
+    pub online: bool,
+    /// How to print the findings.
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+}
+
+/// `run`
+#[derive(Debug, Args)]
+pub struct Run {
+    /// Where from.
+    #[command(flatten)]
+    pub common: Common,
+    /// Stop when every topic has been read to its end and every score is published.
+    #[arg(long)]
+    pub until_caught_up: bool,
+}
+
+/// `replay`
+#[derive(Debug, Args)]
+pub struct Replay {
+    /// Where from.
+    #[command(flatten)]
+    pub common: Common,
+    /// Only build the graph.
+    #[arg(long)]
+    pub no_score: bool,
+    /// Where scores go, as JSON lines, instead of the config's sink; `-` is standard output.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// How to print the summary.
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+}
+
+/// `score`
+#[derive(Debug, Args)]
+pub struct Score {
+    /// Where from.
+    #[command(flatten)]
+    pub common: Common,
+    /// The task.
+    #[arg(long, value_name = "NAME")]
+    pub task: String,
+    /// A file of rows to score (CSV or Parquet, also gzip), or with --entity a time; the newest time when absent.
+    #[arg(long, value_name = "FILE|TIME", required_unless_present = "entity")]
+    pub at: Option<String>,
+    /// The file's column that holds each row's time.
+    #[arg(long, value_name = "NAME", required_unless_present = "entity")]
+    pub time_column: Option<String>,
+    /// Where the rows go, with their predictions added.
+    #[arg(long, value_name = "FILE", required_unless_present = "entity")]
+    pub out: Option<PathBuf>,
+    /// One entity's key; columns of a composite key are separated by `/`.
+    #[arg(long, value_name = "KEY", conflicts_with_all = ["time_column", "out"])]
+    pub entity: Option<String>,
+    /// No row after this time is seen by any score.
+    #[arg(long, value_name = "TIME")]
+    pub data_until: Option<String>,
+    /// No label after this time enters a context.
+    #[arg(long, value_name = "TIME")]
+    pub labels_until: Option<String>,
+    /// The predictor's member, instead of the config's: last-k or baseline.
+    #[arg(long, value_name = "NAME")]
+    pub model: Option<String>,
+    /// Examples in a context, instead of the config's.
+    #[arg(long, value_name = "N")]
+    pub context_size: Option<usize>,
+    /// How to print one entity's score, or the summary.
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+}
+
+/// `labels`
+#[derive(Debug, Args)]
+pub struct Labels {
+    /// Where from.
+    #[command(flatten)]
+    pub common: Common,
+    /// The task.
+    #[arg(long, value_name = "NAME")]
+    pub task: String,
+    /// A file of rows to label (CSV or Parquet, also gzip).
+    #[arg(long, value_name = "FILE")]
+    pub at: PathBuf,
+    /// The file's column that holds each row's time.
+    #[arg(long, value_name = "NAME")]
+    pub time_column: String,
+    /// Where the rows go, with a column `label` added.
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// How to print the summary.
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+}
+
+/// `inspect`
+#[derive(Debug, Args)]
+pub struct Inspect {
+    /// Where from.
+    #[command(flatten)]
+    pub common: Common,
+    /// What to look at.
+    #[command(subcommand)]
+    pub what: InspectWhat,
+    /// How to print it.
+    #[arg(long, global = true, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+}
+
+/// What `inspect` shows.
+#[derive(Debug, Subcommand)]
+pub enum InspectWhat {
+    /// Rows, versions, sizes, the newest time.
+    Store,
+    /// Where reading goes on, per topic and partition.
+    Positions,
+    /// Entities whose scores are out of date.
+    Dirty,
+    /// One row, as of a time.
+    Row {
+        /// The table.
+        table: String,
+        /// Its key; columns of a composite key are separated by `/`.
+        key: String,
+        /// As of this time; the newest when absent.
+        #[arg(long, value_name = "TIME")]
+        at: Option<String>,
+    },
+    /// All rows of a table, as of a time.
+    Rows {
+        /// The table.
+        table: String,
+        /// As of this time; the newest when absent.
+        #[arg(long, value_name = "TIME")]
+        at: Option<String>,
+        /// At most this many.
+        #[arg(long, default_value_t = 100)]
+        limit: usize,
+    },
+    /// The named features of one entity, as of a time.
+    Features {
+        /// The task.
+        #[arg(long, value_name = "NAME")]
+        task: String,
+        /// The entity's key.
+        #[arg(long, value_name = "KEY")]
+        entity: String,
+        /// As of this time; the newest when absent.
+        #[arg(long, value_name = "TIME")]
+        at: Option<String>,
+    },
+}
+
+/// `topics`
+#[derive(Debug, Args)]
+pub struct Topics {
+    /// What to do.
+    #[command(subcommand)]
+    pub what: TopicsWhat,
+}
+
+/// What `topics` does.
+#[derive(Debug, Subcommand)]
+pub enum TopicsWhat {
+    /// Create the topics that the config's tasks write, and the dead-letter topic.
+    Create {
+        /// Where from.
+        #[command(flatten)]
+        common: Common,
+        /// Partitions of each topic.
+        #[arg(long, default_value_t = 4)]
+        partitions: i32,
+        /// Replicas of each partition.
+        #[arg(long, default_value_t = 1)]
+        replication: i32,
+    },
+}
+
+/// `dlq`
+#[derive(Debug, Args)]
+pub struct Dlq {
+    /// What to do.
+    #[command(subcommand)]
+    pub what: DlqWhat,
+}
+
+/// What `dlq` does.
+#[derive(Debug, Subcommand)]
+pub enum DlqWhat {
+    /// Show rejected records: where each stood, which step refused it, and why.
+    List {
+        /// Where from.
+        #[command(flatten)]
+        common: Common,
+        /// At most this many, the newest.
+        #[arg(long, default_value_t = 100)]
+        limit: usize,
+        /// How to print them.
+        #[arg(long, value_enum, default_value_t = Format::Table)]
+        format: Format,
+    },
+    /// Decode rejected records again and apply those that now fit.
+    Replay {
+        /// Where from.
+        #[command(flatten)]
+        common: Common,
+    },
+}

@@ -1,0 +1,52 @@
+//! The subcommands.
+
+mod check;
+mod dlq;
+mod inspect;
+mod labels;
+mod questions;
+mod replay;
+mod run;
+mod score;
+mod topics;
+
+use std::io;
+
+use clap::CommandFactory;
+
+use crate::cli::{Cli, Command, Format};
+use crate::output;
+
+pub use crate::world::Failure;
+
+/// Does what the command line says.
+///
+/// # Errors
+///
+/// What went wrong, in words for the user.
+pub fn dispatch(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Demo(_) => Err(Failure::Usage("the demo is not part of this build".into())),
+        Command::Check(arguments) => check::check(&arguments),
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Replay(arguments) => replay::replay(&arguments),
+        Command::Score(arguments) => score::score(&arguments),
+        Command::Labels(arguments) => labels::labels(&arguments),
+        Command::Inspect(arguments) => inspect::inspect(&arguments),
+        Command::Topics(arguments) => topics::topics(&arguments),
+        Command::Dlq(arguments) => dlq::dlq(&arguments),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "foreshore", &mut io::stdout());
+            Ok(())
+        }
+        Command::Version { format } => Ok(version(format)?),
+    }
+}
+
+fn version(format: Format) -> io::Result<()> {
+    let version = env!("CARGO_PKG_VERSION");
+    match format {
+        Format::Table => output::print_line(&format!("foreshore {version}")),
+        Format::Json => output::print_json(&serde_json::json!({ "name": "foreshore", "version": version })),
+    }
+}

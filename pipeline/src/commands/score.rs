@@ -1,0 +1,270 @@
+//! `foreshore score`
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use graph_store::Store;
+use ingest::files::{AnswerColumn, Questions};
+use predictor::learn::Member;
+use relational::{AsOf, EventTime, Key, Prediction, Reason, RowKey, TaskKind};
+use serde_json::json;
+use sinks::ScoreRecord;
+
+use super::questions;
+use crate::cli::{Format, Score};
+use crate::driver::ensure_replayed;
+use crate::output::{self, count};
+use crate::parallel;
+use crate::plan;
+use crate::scorer::{Bounds, FittedContext, Scored, Scorer};
+use crate::world::{Failure, World, now};
+
+pub(super) fn score(arguments: &Score) -> Result<(), Failure> {
+    let mut world = World::load(&arguments.common)?;
+    let plan = Arc::clone(plan::find(&world.plans, &arguments.task, &world.settings.document)?);
+    override_model(&mut world, arguments)?;
+    let plan = world.plans.iter().find(|other| other.task.name == plan.task.name).map(Arc::clone).unwrap_or(plan);
+    let bounds = Bounds {
+        data_until: arguments.data_until.as_deref().map(|text| questions::time("--data-until", text)).transpose()?,
+        labels_until: arguments
+            .labels_until
+            .as_deref()
+            .map(|text| questions::time("--labels-until", text))
+            .transpose()?,
+    };
+    if let Some(entity) = &arguments.entity {
+        return one(arguments, &world, plan, bounds, entity);
+    }
+    let (Some(file), Some(time_column), Some(out)) = (&arguments.at, &arguments.time_column, &arguments.out) else {
+        return Err(Failure::Usage("--at FILE goes with --time-column and --out".into()));
+    };
+    let questions = questions::read(&world, &plan, Path::new(file), time_column)?;
+    let store = world.open_store(false)?;
+    ensure_replayed(&world, &store)?;
+    let scorer = Scorer::new(Arc::clone(&store), Arc::clone(&plan), bounds);
+    let answers = answer(&scorer, &questions)?;
+    let columns = columns(plan.task.kind, &answers.scored);
+    ingest::files::write_answers(out, &questions, &columns)?;
+    summarise(arguments, &answers, out)
+}
+
+/// `--model` and `--context-size` compile the task anew.
+fn override_model(world: &mut World, arguments: &Score) -> Result<(), Failure> {
+    let Some(index) = world.settings.tasks.iter().position(|task| task.name == arguments.task) else { return Ok(()) };
+    let task = &mut world.settings.tasks[index];
+    if let Some(model) = &arguments.model {
+        if Member::parse(model).is_none() {
+            return Err(Failure::Usage(format!("--model: there is no `{model}`; use last-k or baseline")));
+        }
+        task.model.clone_from(model);
+    }
+    task.context_size = arguments.context_size.or(task.context_size);
+    world.plans[index] = Arc::new(plan::Plan::compile(task, &world.schema, &world.settings.document)?);
+    Ok(())
+}
+
+struct Answers {
+    scored: Vec<Option<Scored>>,
+    unreadable: u64,
+    without_context: u64,
+    not_there: u64,
+    contexts: Vec<Arc<FittedContext>>,
+}
+
+/// Rows are scored cutoff by cutoff, so that each context is fitted once.
+fn answer(scorer: &Scorer, questions: &Questions) -> Result<Answers, Failure> {
+    let rows = questions.rows();
+    let mut by_point: BTreeMap<EventTime, Vec<(usize, Key, AsOf)>> = BTreeMap::new();
+    let (mut unreadable, mut not_there, mut without_context) = (0, 0, 0);
+    for (index, row) in rows.iter().enumerate() {
+        let (Some(key), Some(time)) = (&row.key, row.time) else {
+            unreadable += 1;
+            continue;
+        };
+        match scorer.historical(key, time)? {
+            Some(as_of) => {
+                by_point.entry(scorer.context_point(as_of.cutoff)).or_default().push((index, key.clone(), as_of))
+            }
+            None => not_there += 1,
+        }
+    }
+    let bar = output::progress("scoring", Some(rows.len() as u64));
+    let mut scored = vec![None; rows.len()];
+    let mut contexts = Vec::new();
+    for group in by_point.values() {
+        let (_, _, first) = group.first().expect("a group is made with its first row");
+        let Some(context) = scorer.context(first.cutoff)? else {
+            without_context += group.len() as u64;
+            continue;
+        };
+        let made = parallel::map(group, |(_, key, as_of)| scorer.score(&context, key, *as_of))?;
+        for ((index, ..), made) in group.iter().zip(made) {
+            scored[*index] = Some(made);
+        }
+        contexts.push(context);
+        bar.inc(group.len() as u64);
+    }
+    bar.finish_and_clear();
+    Ok(Answers { scored, unreadable, without_context, not_there, contexts })
+}
+
+/// Binary: `prediction`. Regression: `prediction` and one column per quantile. Multiclass: the likeliest class as
+/// `prediction`, and `p_<class>`.
+fn columns(kind: TaskKind, scored: &[Option<Scored>]) -> Vec<(String, AnswerColumn)> {
+    let numbers = |read: &dyn Fn(&Prediction) -> Option<f64>| {
+        AnswerColumn::Float(scored.iter().map(|made| made.as_ref().and_then(|made| read(&made.prediction))).collect())
+    };
+    match kind {
+        TaskKind::Binary => vec![("prediction".into(), numbers(&|prediction| Some(prediction.point())))],
+        TaskKind::Multiclass => {
+            let mut classes: Vec<relational::Value> = Vec::new();
+            for made in scored.iter().flatten() {
+                if let Prediction::Multiclass(shares) = &made.prediction {
+                    classes.extend(shares.iter().map(|(class, _)| class.clone()));
+                }
+            }
+            classes.sort();
+            classes.dedup();
+            let likeliest = |made: &Option<Scored>| match made.as_ref().map(|made| &made.prediction) {
+                Some(Prediction::Multiclass(shares)) => {
+                    let best = shares.iter().max_by(|a, b| a.1.total_cmp(&b.1));
+                    best.map(|(class, _)| class.to_string())
+                }
+                _ => None,
+            };
+            let mut columns = vec![("prediction".into(), AnswerColumn::Text(scored.iter().map(likeliest).collect()))];
+            for class in classes {
+                let share = |prediction: &Prediction| match prediction {
+                    Prediction::Multiclass(shares) => {
+                        Some(shares.iter().find(|(other, _)| *other == class).map_or(0.0, |(_, share)| *share))
+                    }
+                    _ => None,
+                };
+                columns.push((format!("p_{class}"), numbers(&share)));
+            }
+            columns
+        }
+        TaskKind::Regression | TaskKind::Ranking | TaskKind::Forecast => {
+            let quantile = |index: usize| {
+                move |prediction: &Prediction| match prediction {
+                    Prediction::Quantiles(values) => Some(values[index]),
+                    _ => None,
+                }
+            };
+            let mut columns = vec![("prediction".into(), numbers(&quantile(4)))];
+            for (index, level) in Prediction::LEVELS.iter().enumerate() {
+                columns.push((format!("q{:02.0}", level * 100.0), numbers(&quantile(index))));
+            }
+            columns
+        }
+    }
+}
+
+fn summarise(arguments: &Score, answers: &Answers, out: &Path) -> Result<(), Failure> {
+    let scored = answers.scored.iter().flatten().count() as u64;
+    let fallbacks: Vec<&str> = answers.contexts.iter().filter_map(|context| context.fitted.fallback()).collect();
+    let mut warnings: Vec<&str> =
+        answers.contexts.iter().flat_map(|context| context.warnings.iter().map(String::as_str)).collect();
+    warnings.sort_unstable();
+    warnings.dedup();
+    if arguments.format == Format::Json {
+        return Ok(output::print_json(&json!({
+            "task": arguments.task, "scored": scored, "unreadable": answers.unreadable, "not_there": answers.not_there,
+            "without_context": answers.without_context, "contexts": answers.contexts.len(),
+            "contexts_that_fell_back": fallbacks.len(), "warnings": warnings, "out": out,
+        }))?);
+    }
+    let rows = [
+        ("scored", scored),
+        ("no labelled past to predict from", answers.without_context),
+        ("row not in the store", answers.not_there),
+        ("key or time not readable", answers.unreadable),
+        ("contexts fitted", answers.contexts.len() as u64),
+        ("contexts that fell back to another model", fallbacks.len() as u64),
+    ];
+    output::print_table(&["rows", "number"], rows.map(|(what, number)| vec![what.to_owned(), count(number)]))?;
+    for warning in warnings.iter().take(10) {
+        output::print_line(&format!("warning: {warning}"))?;
+    }
+    Ok(())
+}
+
+fn one(arguments: &Score, world: &World, plan: Arc<plan::Plan>, bounds: Bounds, entity: &str) -> Result<(), Failure> {
+    let key = questions::key(world, plan.task.entity, entity)?;
+    let store = world.open_store(false)?;
+    ensure_replayed(world, &store)?;
+    let at = arguments
+        .at
+        .as_deref()
+        .map(|text| questions::time("--at", text))
+        .transpose()?
+        .unwrap_or_else(|| store.newest_time());
+    let scorer = Scorer::new(Arc::clone(&store), Arc::clone(&plan), bounds);
+    let missing = |what: &str| Failure::Usage(format!("{what}; nothing to score for `{entity}` at {at}"));
+    let as_of = scorer.historical(&key, at)?.ok_or_else(|| missing("there is no such row"))?;
+    let context = scorer.context(as_of.cutoff)?.ok_or_else(|| missing("there is no labelled past to predict from"))?;
+    let scored = scorer.score(&context, &key, as_of)?;
+    let in_population = scorer.wanted(&key, as_of)?;
+    print_one(arguments, world, &plan, &store, &key, as_of, &context, scored, in_population)
+}
+
+#[expect(clippy::too_many_arguments, reason = "the parts of one printed score")]
+fn print_one(
+    arguments: &Score,
+    world: &World,
+    plan: &plan::Plan,
+    store: &Store,
+    key: &Key,
+    as_of: AsOf,
+    context: &FittedContext,
+    scored: Scored,
+    in_population: bool,
+) -> Result<(), Failure> {
+    let score = relational::Score {
+        task: Arc::from(plan.task.name.as_str()),
+        entity: RowKey { table: plan.task.entity, key: key.clone() },
+        prediction: Some(scored.prediction),
+        cutoff: as_of.cutoff,
+        sequence: as_of.sequence,
+        model: Arc::from(context.fitted.member().name()),
+        fallback: context.fitted.fallback().map(Arc::from),
+        context: context.id,
+        examples: context.examples,
+        revision: 0,
+        reason: Reason::Request,
+        trigger: None,
+        truncated: scored.truncated,
+    };
+    let record = ScoreRecord::new(&score, store.schema(), &world.origin(), now(), None);
+    let value = record.value.unwrap_or_default();
+    let json: serde_json::Value = serde_json::from_str(&value).map_err(std::io::Error::from)?;
+    if arguments.format == Format::Json {
+        return Ok(output::print_json(&json)?);
+    }
+    let mut rows = vec![
+        vec!["entity".to_owned(), format!("{} {key}", world.schema.table(plan.task.entity).name)],
+        vec!["cutoff".to_owned(), as_of.cutoff.to_string()],
+    ];
+    match score.prediction.as_ref() {
+        Some(Prediction::Binary(probability)) => rows.push(vec!["probability".into(), format!("{probability:.4}")]),
+        Some(Prediction::Multiclass(classes)) => {
+            rows.extend(classes.iter().map(|(class, share)| vec![class.to_string(), format!("{share:.4}")]));
+        }
+        Some(Prediction::Quantiles(values)) => {
+            let levels = Prediction::LEVELS.iter().zip(values);
+            rows.extend(levels.map(|(level, value)| vec![format!("{:.0} %", level * 100.0), format!("{value:.4}")]));
+        }
+        None => {}
+    }
+    rows.push(vec!["model".into(), score.model.to_string()]);
+    rows.extend(score.fallback.iter().map(|reason| vec!["fell back".into(), reason.to_string()]));
+    rows.push(vec![
+        "context".into(),
+        format!("{} of {} examples, drawn at {}", context.id, context.examples, context.point),
+    ]);
+    if !in_population {
+        rows.push(vec!["note".into(), "not in the task's population at this time".into()]);
+    }
+    Ok(output::print_table(&["", &plan.task.name], rows)?)
+}

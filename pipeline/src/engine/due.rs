@@ -1,0 +1,211 @@
+//! Making the scores that are due, in one commit with their outbox entries.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use graph_store::Transaction;
+use relational::{AsOf, ContextId, EventTime, Reason, RowKey, Score};
+use sinks::{Latency, Outgoing, ScoreRecord};
+
+use super::counts::Skip;
+use super::published::Published;
+use super::schedule::Schedule;
+use super::{Engine, Error, Job, Outcome, TaskEntity};
+use crate::config::Emit;
+use crate::parallel;
+use crate::scorer::Scored;
+
+/// Scores made in one commit: bounds how long an arriving change waits behind a backlog.
+const SCORES_PER_COMMIT: usize = 256;
+
+/// What became of a job.
+enum Made {
+    Score { scored: Scored, context: ContextId, examples: u32, model: &'static str, fallback: Option<Arc<str>> },
+    Gone,
+    Skipped(Skip),
+}
+
+impl Engine {
+    /// Makes scores that are due by `now`: waiting entities, earliest deadline first, then the schedules. Call it again
+    /// while it returns `true`.
+    ///
+    /// # Errors
+    ///
+    /// When the store or the predictor fails; the store must then be opened again.
+    pub fn tick(&mut self, now: EventTime) -> Result<(Outcome, bool), Error> {
+        let mut jobs = Vec::new();
+        let mut touched = BTreeSet::new();
+        self.take_due(now, SCORES_PER_COMMIT, &mut jobs, &mut touched);
+        let moved = self.advance_schedules(&mut jobs)?;
+        let mut outcome = Outcome::default();
+        if jobs.is_empty() && moved.is_empty() {
+            return Ok((outcome, false));
+        }
+        let store = Arc::clone(&self.store);
+        let mut transaction = store.begin();
+        self.score(&jobs, now, &mut transaction, &mut outcome)?;
+        self.queue.save(&mut transaction, &touched);
+        for task in moved {
+            let schedule = self.schedules[usize::from(task)].as_ref().expect("a schedule that moved is there");
+            schedule.save(&mut transaction, task);
+        }
+        self.forget(&mut transaction);
+        transaction.commit()?;
+        Ok((outcome, true))
+    }
+
+    /// Takes entities that are due by `now` off the queue, earliest deadline first, at most `limit`.
+    pub(super) fn take_due(
+        &mut self,
+        now: EventTime,
+        limit: usize,
+        jobs: &mut Vec<Job>,
+        touched: &mut BTreeSet<TaskEntity>,
+    ) {
+        for (entity, due) in self.queue.take_due(now, limit) {
+            let as_of = AsOf::live(due.cutoff, due.sequence);
+            let trigger = Some(due.trigger);
+            jobs.push(Job {
+                task: usize::from(entity.0),
+                entity: entity.1.clone(),
+                as_of,
+                reason: due.reason,
+                trigger,
+            });
+            touched.insert(entity);
+        }
+    }
+
+    /// Adds the next entities of schedules whose point has been reached; returns the tasks whose schedule moved.
+    fn advance_schedules(&mut self, jobs: &mut Vec<Job>) -> Result<Vec<u16>, Error> {
+        let mut moved = Vec::new();
+        for (index, scorer) in self.scorers.iter().enumerate() {
+            let Emit::Every { step } = scorer.plan().emit else { continue };
+            if self.newest == EventTime::MIN || jobs.len() >= SCORES_PER_COMMIT {
+                continue;
+            }
+            let start = || Schedule::starting(self.newest.max(scorer.plan().from.plus(-1)), step);
+            let schedule = self.schedules[index].get_or_insert_with(start);
+            if schedule.point > self.newest {
+                continue;
+            }
+            let (sequence, after) = schedule.begun.clone().unwrap_or((self.store.sequence(), None));
+            let as_of = AsOf::live(schedule.point, sequence);
+            let room = SCORES_PER_COMMIT - jobs.len();
+            let keys = self.store.as_of(as_of).keys(scorer.plan().task.entity, after.as_ref(), room)?;
+            match keys.last() {
+                Some(last) if keys.len() == room => schedule.begun = Some((sequence, Some(last.clone()))),
+                _ => *schedule = Schedule { point: schedule.point.plus(step), begun: None },
+            }
+            jobs.extend(keys.into_iter().map(|entity| Job {
+                task: index,
+                entity,
+                as_of,
+                reason: Reason::Schedule,
+                trigger: None,
+            }));
+            moved.push(u16::try_from(index).expect("a config has fewer than 65,536 tasks"));
+        }
+        Ok(moved)
+    }
+
+    /// Makes scores, in parallel, and puts them into the outbox in the order of the jobs.
+    pub(super) fn score(
+        &mut self,
+        jobs: &[Job],
+        now: EventTime,
+        transaction: &mut Transaction<'_>,
+        outcome: &mut Outcome,
+    ) -> Result<(), Error> {
+        for job in jobs {
+            // Fitted one after the other: two threads must not fit the same context twice.
+            if job.reason != Reason::Delete {
+                self.scorers[job.task].context(job.as_of.cutoff)?;
+            }
+        }
+        let made = parallel::map(jobs, |job| self.make(job))?;
+        let mut published = BTreeMap::new();
+        for (job, made) in jobs.iter().zip(made) {
+            self.publish(job, made, now, &mut published, transaction, outcome)?;
+        }
+        Ok(())
+    }
+
+    fn make(&self, job: &Job) -> Result<Made, Error> {
+        let scorer = &self.scorers[job.task];
+        if job.reason == Reason::Delete {
+            return Ok(Made::Gone);
+        }
+        let Some(context) = scorer.context(job.as_of.cutoff)? else { return Ok(Made::Skipped(Skip::NoContext)) };
+        if !scorer.wanted(&job.entity, job.as_of)? {
+            return Ok(Made::Skipped(Skip::NotInPopulation));
+        }
+        Ok(Made::Score {
+            scored: scorer.score(&context, &job.entity, job.as_of)?,
+            context: context.id,
+            examples: context.examples,
+            model: context.fitted.member().name(),
+            fallback: context.fitted.fallback().map(Arc::from),
+        })
+    }
+
+    fn publish(
+        &mut self,
+        job: &Job,
+        made: Made,
+        now: EventTime,
+        published: &mut BTreeMap<TaskEntity, Published>,
+        transaction: &mut Transaction<'_>,
+        outcome: &mut Outcome,
+    ) -> Result<(), Error> {
+        let plan = Arc::clone(self.scorers[job.task].plan());
+        let (prediction, truncated, digest, context, examples, model, fallback) = match made {
+            Made::Skipped(skip) => {
+                outcome.counts.skipped(job.task, skip);
+                return Ok(());
+            }
+            Made::Gone => (None, false, 0, ContextId(0), 0, "none", None),
+            Made::Score { scored, context, examples, model, fallback } => {
+                (Some(scored.prediction), scored.truncated, scored.digest, context, examples, model, fallback)
+            }
+        };
+        let cutoff = job.as_of.cutoff;
+        let mut revision = 0;
+        // A row that triggers its own score is scored once: nothing is kept about it.
+        if plan.emit != Emit::PerEvent {
+            let task = u16::try_from(job.task).expect("a config has fewer than 65,536 tasks");
+            let entity = (task, job.entity.clone());
+            let before = match published.get(&entity) {
+                Some(before) => Some(*before),
+                None => Published::load(&self.store, &entity)?,
+            };
+            if before.is_some_and(|before| before.digest == digest) || (before.is_none() && prediction.is_none()) {
+                outcome.counts.skipped(job.task, Skip::Unchanged);
+                return Ok(());
+            }
+            revision = before.map_or(0, |before| before.next_revision(cutoff));
+            let state = Published { cutoff, revision, digest };
+            state.save(transaction, &entity);
+            published.insert(entity, state);
+        }
+        let score = Score {
+            task: Arc::from(plan.task.name.as_str()),
+            entity: RowKey { table: plan.task.entity, key: job.entity.clone() },
+            prediction,
+            cutoff,
+            sequence: job.as_of.sequence,
+            model: Arc::from(model),
+            fallback,
+            context,
+            examples,
+            revision,
+            reason: job.reason,
+            trigger: job.trigger.clone(),
+            truncated,
+        };
+        let record = ScoreRecord::new(&score, self.store.schema(), &self.origin, now, None::<&Latency>);
+        outcome.counts.scored(job.task);
+        self.push(transaction, outcome, Outgoing::Score(record));
+        Ok(())
+    }
+}

@@ -1,0 +1,104 @@
+//! Every metric: its name with its unit, its help, and where it is counted. Names follow
+//! `foreshore_<name>_<unit>[_total]`.
+
+use std::time::Duration;
+
+use graph_store::Statistics;
+use ingest::Delivery;
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use relational::EventTime;
+
+use crate::engine::{Counts, Engine};
+use crate::world::World;
+
+/// Names for labels.
+#[derive(Debug)]
+pub struct Names {
+    tables: Vec<String>,
+    tasks: Vec<String>,
+}
+
+impl Names {
+    /// The names of tables and tasks.
+    #[must_use]
+    pub fn new(world: &World) -> Self {
+        Self {
+            tables: world.schema.tables().map(|(_, table)| table.name.clone()).collect(),
+            tasks: world.plans.iter().map(|plan| plan.task.name.clone()).collect(),
+        }
+    }
+
+    /// Counts what the source delivered.
+    pub fn delivered(&self, delivery: &Delivery) {
+        counter!("foreshore_records_received_total")
+            .increment((delivery.changes.len() + delivery.dead_letters.len()) as u64);
+        for (kind, count) in &delivery.set_aside {
+            counter!("foreshore_records_set_aside_total", "kind" => *kind).increment(*count);
+        }
+    }
+
+    /// Counts what the engine did.
+    pub fn counted(&self, counts: &Counts, engine: &Engine) {
+        for ((table, op), count) in &counts.rows {
+            let table = self.tables[usize::from(table.0)].clone();
+            counter!("foreshore_rows_applied_total", "table" => table, "op" => *op).increment(*count);
+        }
+        for ((topic, stage), count) in &counts.rejected {
+            counter!("foreshore_records_rejected_total", "topic" => topic.clone(), "reason" => *stage)
+                .increment(*count);
+        }
+        for (task, count) in &counts.scored {
+            counter!("foreshore_rescores_total", "task" => self.tasks[*task].clone()).increment(*count);
+        }
+        for ((task, skip), count) in &counts.skipped {
+            let task = self.tasks[*task].clone();
+            counter!("foreshore_rescores_skipped_total", "task" => task, "reason" => skip.name()).increment(*count);
+        }
+        counter!("foreshore_dedupe_hits_total").increment(counts.unchanged);
+        counter!("foreshore_toast_carried_total").increment(counts.carried);
+        #[expect(clippy::cast_precision_loss, reason = "a gauge for people")]
+        gauge!("foreshore_dirty_entities").set(engine.waiting().len() as f64);
+    }
+}
+
+/// Sets the gauges that are read from time to time.
+#[expect(clippy::cast_precision_loss, reason = "gauges for people")]
+pub fn observe(statistics: &Statistics, newest: EventTime, now: EventTime, outbox: usize) {
+    gauge!("foreshore_store_bytes").set(statistics.disk_bytes as f64);
+    gauge!("foreshore_watermark_seconds").set(newest.0 as f64 / 1e6);
+    gauge!("foreshore_watermark_lag_seconds").set(now.since(newest) as f64 / 1e6);
+    gauge!("foreshore_outbox_pending").set(outbox as f64);
+}
+
+/// One stage of one round of `run`: `source` (the change's commit to its arrival), `apply` (store, features, model and
+/// commit), `publish` (to the sink's acknowledgement).
+pub fn stage(stage: &'static str, took: Duration) {
+    histogram!("foreshore_score_latency_seconds", "stage" => stage).record(took.as_secs_f64());
+}
+
+/// From a change's commit in the source to the acknowledgement of the score that it triggered.
+pub fn freshness(took: Duration) {
+    histogram!("foreshore_freshness_seconds").record(took.as_secs_f64());
+}
+
+/// Tells the exporter what each metric means.
+pub fn describe() {
+    describe_counter!("foreshore_records_received_total", "records read from the source and decoded or refused");
+    describe_counter!("foreshore_records_set_aside_total", "records recognised and set aside, by kind");
+    describe_counter!(
+        "foreshore_records_rejected_total",
+        "records refused and kept as dead letters, by topic and stage"
+    );
+    describe_counter!("foreshore_rows_applied_total", "row versions written, by table and operation");
+    describe_counter!("foreshore_dedupe_hits_total", "changes that changed nothing");
+    describe_counter!("foreshore_toast_carried_total", "cells carried over because the record did not hold them");
+    describe_counter!("foreshore_rescores_total", "scores made, by task");
+    describe_counter!("foreshore_rescores_skipped_total", "scores not made, by task and reason");
+    describe_gauge!("foreshore_dirty_entities", "entities whose scores are out of date");
+    describe_gauge!("foreshore_store_bytes", "bytes of the store on disk");
+    describe_gauge!("foreshore_watermark_seconds", "event time that has been reached, in seconds since 1970");
+    describe_gauge!("foreshore_watermark_lag_seconds", "wall clock minus the event time that has been reached");
+    describe_gauge!("foreshore_outbox_pending", "records decided but not yet acknowledged by the sink");
+    describe_histogram!("foreshore_score_latency_seconds", "time of one round by stage: source, apply, publish");
+    describe_histogram!("foreshore_freshness_seconds", "from a change's commit to the acknowledgement of its score");
+}

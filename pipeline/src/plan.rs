@@ -1,0 +1,95 @@
+//! One task, compiled: what its query means, what it reads, and when its scores are due.
+
+use std::sync::Arc;
+
+use predictor::context::{ContextSpec, Policy};
+use predictor::executor::Executor;
+use predictor::features::{FeatureOptions, Featuriser};
+use predictor::learn::Member;
+use predictor::read_set::ReadSet;
+use relational::{EventTime, Schema, Task};
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::config::{ConfigError, Document, Emit, TaskSettings, nearest};
+
+/// A compiled task.
+#[derive(Debug)]
+pub struct Plan {
+    /// The resolved query.
+    pub task: Arc<Task>,
+    /// Labels, population and assumption.
+    pub executor: Arc<Executor>,
+    /// Features.
+    pub featuriser: Featuriser,
+    /// What a score reads, and its inverse.
+    pub read_set: ReadSet,
+    /// The predictor's member that is asked for.
+    pub member: Member,
+    /// What contexts are wanted.
+    pub context: ContextSpec,
+    /// When scores are due.
+    pub emit: Emit,
+    /// No score has a cutoff before this time.
+    pub from: EventTime,
+}
+
+impl Plan {
+    /// Compiles a task of the config.
+    ///
+    /// # Errors
+    ///
+    /// With the place in the config, when the query does not fit the schema or cannot be served.
+    pub fn compile(settings: &TaskSettings, schema: &Arc<Schema>, document: &Document) -> Result<Self, ConfigError> {
+        let at = ["tasks", settings.name.as_str(), "query"];
+        let task = pql::compile(&settings.name, &settings.query, schema)
+            .map_err(|error| document.error(&at, format!("the query of task `{}` is wrong: {error}", settings.name)))?;
+        if let Some(reason) = pql::unsupported(&task, schema) {
+            return Err(document.error(&at, format!("task `{}` cannot be served: {reason}", settings.name)));
+        }
+        let task = Arc::new(task);
+        let emit = settings.emit.unwrap_or_else(|| Emit::suiting(task.is_static()));
+        if emit == Emit::PerEvent && (!task.is_static() || schema.table(task.entity).time.is_none()) {
+            let message = format!(
+                "task `{}` cannot be scored per event: that takes a label in the row itself, and a time column",
+                settings.name
+            );
+            let error = document.error(&["tasks", settings.name.as_str(), "emit"], message);
+            return Err(error.hint("emit = \"latest\" keeps the score of every entity up to date"));
+        }
+        let executor = Arc::new(Executor::new(Arc::clone(&task), Arc::clone(schema)));
+        let featuriser = Featuriser::new(Arc::clone(&executor), &FeatureOptions::default());
+        let read_set = ReadSet::new(&featuriser, None);
+        let member = Member::parse(&settings.model).expect("the config has been checked for known models");
+        let context = context_spec(settings);
+        let from = settings.from.unwrap_or(EventTime::MIN);
+        Ok(Self { task, executor, featuriser, read_set, member, context, emit, from })
+    }
+}
+
+/// The seed is the task's name, so that a context is drawn the same way wherever it is drawn.
+fn context_spec(settings: &TaskSettings) -> ContextSpec {
+    let policy = match settings.context_policy.as_deref() {
+        Some("spread") => Policy::Spread { cutoffs: 8 },
+        Some("random") => Policy::Random,
+        Some("stratified") => Policy::Stratified,
+        _ => Policy::Recent,
+    };
+    let size = settings.context_size.unwrap_or_else(|| ContextSpec::default().size);
+    ContextSpec { policy, size, labels_until: None, seed: xxh3_64(settings.name.as_bytes()) }
+}
+
+/// The plan of this name.
+///
+/// # Errors
+///
+/// With the nearest name, when there is none.
+pub fn find<'a>(plans: &'a [Arc<Plan>], name: &str, document: &Document) -> Result<&'a Arc<Plan>, ConfigError> {
+    let names = || plans.iter().map(|plan| plan.task.name.as_str());
+    plans.iter().find(|plan| plan.task.name == name).ok_or_else(|| {
+        let error = document.error(&["tasks"], format!("no task is named `{name}`"));
+        match nearest(name, names()) {
+            Some(near) => error.hint(format!("did you mean `{near}`?")),
+            None => error.hint(format!("the tasks are: {}", names().collect::<Vec<_>>().join(", "))),
+        }
+    })
+}

@@ -1,0 +1,321 @@
+//! From a query to a score: the context that answers it, fitted once and kept, and the prediction.
+
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use graph_store::Store;
+use lru::LruCache;
+use predictor::context::{refresh_point, select};
+use predictor::features::{Query, Vocabulary};
+use predictor::learn::{self, Estimate, Examples, Fitted, Matrix, Past, Targets};
+use relational::{AsOf, ContextId, EventTime, Key, Prediction, TaskKind, Value};
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::parallel;
+use crate::plan::Plan;
+
+/// What `score` may be told not to see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Bounds {
+    /// No row after this time is seen.
+    pub data_until: Option<EventTime>,
+    /// No label after this time enters a context.
+    pub labels_until: Option<EventTime>,
+}
+
+/// A context after fitting.
+#[derive(Debug)]
+pub struct FittedContext {
+    /// Names it.
+    pub id: ContextId,
+    /// It was drawn from what was known at this time.
+    pub point: EventTime,
+    /// How many examples it holds.
+    pub examples: u32,
+    /// What a reader should know of it.
+    pub warnings: Vec<String>,
+    /// The member that answers, and why it is not the one asked for.
+    pub fitted: Fitted,
+    vocabulary: Vocabulary,
+    classes: Vec<Value>,
+}
+
+/// A prediction and what it took.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scored {
+    /// The prediction.
+    pub prediction: Prediction,
+    /// Whether a neighbourhood was cut at its limit.
+    pub truncated: bool,
+    /// A digest of the features and the context: equal digests mean equal scores.
+    pub digest: u64,
+}
+
+type Slot = Arc<OnceLock<Option<Arc<FittedContext>>>>;
+
+/// Scores one task's queries.
+#[derive(Debug)]
+pub struct Scorer {
+    store: Arc<Store>,
+    plan: Arc<Plan>,
+    bounds: Bounds,
+    contexts: Mutex<LruCache<EventTime, Slot>>,
+}
+
+/// Contexts kept at once: the newest few for late queries, not the whole history.
+const CONTEXTS_KEPT: std::num::NonZero<usize> = std::num::NonZero::new(4).expect("4 is not 0");
+
+impl Scorer {
+    /// A scorer of `plan` over `store`.
+    #[must_use]
+    pub fn new(store: Arc<Store>, plan: Arc<Plan>, bounds: Bounds) -> Self {
+        Self { store, plan, bounds, contexts: Mutex::new(LruCache::new(CONTEXTS_KEPT)) }
+    }
+
+    /// The task.
+    #[must_use]
+    pub fn plan(&self) -> &Arc<Plan> {
+        &self.plan
+    }
+
+    /// When the context that answers a query at `cutoff` was drawn: one refresh point before the newest, so that a
+    /// live run has a whole step to fit it off the scoring path, and a replay uses the very same.
+    #[must_use]
+    pub fn context_point(&self, cutoff: EventTime) -> EventTime {
+        let schema = self.store.schema();
+        let newest = refresh_point(&self.plan.task, schema, cutoff);
+        let point = refresh_point(&self.plan.task, schema, newest.plus(-1));
+        self.bounds.data_until.map_or(point, |until| point.min(until))
+    }
+
+    /// The context that answers a query at `cutoff`, fitted now if it is not there yet. `None` when there is no
+    /// labelled past to draw from.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    pub fn context(&self, cutoff: EventTime) -> Result<Option<Arc<FittedContext>>, predictor::Error> {
+        self.context_at(self.context_point(cutoff))
+    }
+
+    /// Fits the context that will be needed next, once event time has reached `newest`.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    pub fn prepare(&self, newest: EventTime) -> Result<(), predictor::Error> {
+        let point = refresh_point(&self.plan.task, self.store.schema(), newest);
+        self.context_at(point).map(drop)
+    }
+
+    fn context_at(&self, point: EventTime) -> Result<Option<Arc<FittedContext>>, predictor::Error> {
+        let slot = {
+            let mut contexts = self.contexts.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(contexts.get_or_insert(point, Slot::default))
+        };
+        if let Some(context) = slot.get() {
+            return Ok(context.clone());
+        }
+        let context = self.fit(point)?.map(Arc::new);
+        Ok(slot.get_or_init(|| context).clone())
+    }
+
+    fn fit(&self, point: EventTime) -> Result<Option<FittedContext>, predictor::Error> {
+        let at = AsOf::historical(point, self.store.sequence());
+        let mut spec = self.plan.context.clone();
+        spec.labels_until = self.bounds.labels_until;
+        let selection = select(&self.store, &self.plan.executor, at, &spec)?;
+        if selection.examples.is_empty() {
+            return Ok(None);
+        }
+        let vocabulary = self.plan.featuriser.vocabulary(&self.store, at)?;
+        let rows = parallel::map(&selection.examples, |example| {
+            let as_of = self.plan.executor.example_bounds(at, example.anchor);
+            let query = Query { entity: example.entity.clone(), as_of };
+            let mut features = Vec::with_capacity(self.plan.featuriser.names().len());
+            let facts = self.plan.featuriser.row(&self.store, &vocabulary, &query, &mut features)?;
+            Ok::<_, predictor::Error>((features, own_past(facts.past)))
+        })?;
+        let mut features = Matrix::new(self.plan.featuriser.names().len());
+        let mut past = Vec::with_capacity(rows.len());
+        for (row, own) in rows {
+            features.push_row(&row);
+            past.push(own);
+        }
+        let labels: Vec<&Value> = selection.examples.iter().map(|example| &example.label).collect();
+        let (targets, classes) = targets(self.plan.task.kind, &labels);
+        let prior = prior(&targets, &classes, &selection.prior);
+        let anchors = selection.examples.iter().map(|example| example.anchor).collect();
+        let group = selection.examples.iter().map(|example| digest_key(&example.entity)).collect();
+        let examples = Examples { features, past, targets, prior, anchors, group };
+        let id = context_id(&self.plan, &examples);
+        let count = u32::try_from(examples.anchors.len()).unwrap_or(u32::MAX);
+        let mut warnings = selection.warnings;
+        let fitted = match learn::fit(self.plan.member, &examples, spec.seed) {
+            Ok(fitted) => fitted,
+            Err(error) => {
+                tracing::warn!(task = self.plan.task.name, %point, "no score until the next context: {error}");
+                return Ok(None);
+            }
+        };
+        warnings.extend(fitted.fallback().map(|reason| format!("fell back to {}: {reason}", fitted.member().name())));
+        Ok(Some(FittedContext { id, point, examples: count, warnings, fitted, vocabulary, classes }))
+    }
+
+    /// The bounds of a query about `entity` at `cutoff`, as a live run would have had them: for a row that triggers
+    /// its own score, what had arrived with it; otherwise what was known at the cutoff. `None` when the row of a
+    /// row-level task is not there.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    pub fn historical(&self, entity: &Key, cutoff: EventTime) -> Result<Option<AsOf>, predictor::Error> {
+        let known = self.bounds.data_until.map_or(cutoff, |until| until.min(cutoff));
+        let whole = AsOf { cutoff, sequence: self.store.sequence(), known };
+        if !self.plan.task.is_static() || self.store.schema().table(self.plan.task.entity).time.is_none() {
+            return Ok(Some(whole));
+        }
+        let row_key = relational::RowKey { table: self.plan.task.entity, key: entity.clone() };
+        let latest = AsOf::live(EventTime::MAX, self.store.sequence());
+        let row = self.store.as_of(latest).row(&row_key)?;
+        Ok(row.map(|row| AsOf {
+            cutoff: row.time,
+            sequence: row.born,
+            known: self.bounds.data_until.unwrap_or(EventTime::MAX),
+        }))
+    }
+
+    /// The prediction for `entity`, read within `as_of`.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    pub fn score(&self, context: &FittedContext, entity: &Key, as_of: AsOf) -> Result<Scored, predictor::Error> {
+        let query = Query { entity: entity.clone(), as_of };
+        let mut features = Vec::with_capacity(self.plan.featuriser.names().len());
+        let facts = self.plan.featuriser.row(&self.store, &context.vocabulary, &query, &mut features)?;
+        let past = own_past(facts.past);
+        let estimate = context.fitted.predict(&features, &past);
+        Ok(Scored {
+            prediction: prediction(estimate, &context.classes),
+            truncated: facts.truncated,
+            digest: digest_features(context.id, &features, &past),
+        })
+    }
+
+    /// The named features of `entity` within `as_of`, as the context at its cutoff reads them.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    pub fn features(&self, entity: &Key, as_of: AsOf) -> Result<Vec<(String, f32)>, predictor::Error> {
+        let point = self.context_point(as_of.cutoff);
+        let at = AsOf::historical(point, self.store.sequence());
+        let vocabulary = self.plan.featuriser.vocabulary(&self.store, at)?;
+        let mut features = Vec::new();
+        let query = Query { entity: entity.clone(), as_of };
+        self.plan.featuriser.row(&self.store, &vocabulary, &query, &mut features)?;
+        Ok(self.plan.featuriser.names().iter().cloned().zip(features).collect())
+    }
+
+    /// Whether `entity` is to be scored at all: it is there, the query names it, and it is in the population.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    pub fn wanted(&self, entity: &Key, as_of: AsOf) -> Result<bool, predictor::Error> {
+        if self.plan.task.only.as_ref().is_some_and(|only| !only.contains(entity)) {
+            return Ok(false);
+        }
+        self.plan.executor.in_population(&self.store.as_of(as_of), entity, as_of.cutoff)
+    }
+}
+
+fn targets(kind: TaskKind, labels: &[&Value]) -> (Targets, Vec<Value>) {
+    let truth = |label: &&Value| label.as_f64().is_some_and(|number| number > 0.5);
+    match kind {
+        TaskKind::Binary => (Targets::Binary(labels.iter().map(truth).collect()), Vec::new()),
+        TaskKind::Multiclass => {
+            let mut classes: Vec<Value> = labels.iter().copied().cloned().collect();
+            classes.sort();
+            classes.dedup();
+            let index = |label: &&Value| {
+                let place = classes.binary_search(label).expect("every label is among the classes");
+                u32::try_from(place).expect("a context has fewer examples than u32 counts")
+            };
+            let labels = labels.iter().map(index).collect();
+            let count = u32::try_from(classes.len()).expect("there are no more classes than examples");
+            (Targets::Classes { classes: count, labels }, classes)
+        }
+        TaskKind::Regression | TaskKind::Ranking | TaskKind::Forecast => {
+            let number = |label: &&Value| label.as_f64().expect("a regression label is a number");
+            (Targets::Numbers(labels.iter().map(number).collect()), Vec::new())
+        }
+    }
+}
+
+/// The shares in the learner's order: false and true, or the classes sorted.
+fn prior(targets: &Targets, classes: &[Value], shares: &[(Value, f64)]) -> Option<Vec<f64>> {
+    if shares.is_empty() {
+        return None;
+    }
+    let share = |wanted: &dyn Fn(&Value) -> bool| {
+        shares.iter().filter(|(value, _)| wanted(value)).map(|(_, share)| share).sum()
+    };
+    match targets {
+        Targets::Binary(_) => {
+            let truth: f64 = share(&|value| value.as_f64().is_some_and(|number| number > 0.5));
+            Some(vec![1.0 - truth, truth])
+        }
+        Targets::Classes { .. } => Some(classes.iter().map(|class| share(&|value| value == class)).collect()),
+        Targets::Numbers(_) => None,
+    }
+}
+
+fn prediction(estimate: Estimate, classes: &[Value]) -> Prediction {
+    match estimate {
+        Estimate::Binary(probability) => Prediction::Binary(probability),
+        Estimate::Classes(shares) => Prediction::Multiclass(classes.iter().cloned().zip(shares).collect()),
+        Estimate::Quantiles(values) => Prediction::Quantiles(values),
+    }
+}
+
+fn digest_key(key: &Key) -> u64 {
+    xxhash_rust::xxh3::xxh3_64(&graph_store::encode_key(key))
+}
+
+/// Everything that a fit depends on: equal ids mean equal fits.
+fn context_id(plan: &Plan, examples: &Examples) -> ContextId {
+    let mut hasher = Xxh3::new();
+    hasher.update(plan.task.query.as_bytes());
+    hasher.update(plan.member.name().as_bytes());
+    for index in 0..examples.features.rows() {
+        examples.features.row(index).iter().for_each(|value| hasher.update(&value.to_bits().to_le_bytes()));
+        hasher.update(&examples.anchors[index].0.to_le_bytes());
+        hasher.update(&examples.group[index].to_le_bytes());
+        update_past(&mut hasher, &examples.past[index]);
+    }
+    match &examples.targets {
+        Targets::Binary(labels) => labels.iter().for_each(|label| hasher.update(&[u8::from(*label)])),
+        Targets::Classes { labels, .. } => labels.iter().for_each(|label| hasher.update(&label.to_le_bytes())),
+        Targets::Numbers(labels) => labels.iter().for_each(|label| hasher.update(&label.to_bits().to_le_bytes())),
+    }
+    ContextId(hasher.digest())
+}
+
+fn digest_features(context: ContextId, features: &[f32], past: &Past) -> u64 {
+    let mut hasher = Xxh3::new();
+    hasher.update(&context.0.to_le_bytes());
+    features.iter().for_each(|value| hasher.update(&value.to_bits().to_le_bytes()));
+    update_past(&mut hasher, past);
+    hasher.digest()
+}
+
+fn update_past(hasher: &mut Xxh3, past: &Past) {
+    for number in past.labels.iter().chain(&past.atoms) {
+        hasher.update(&number.to_bits().to_le_bytes());
+    }
+}
+
+fn own_past(past: predictor::features::Past) -> Past {
+    Past { labels: past.labels, atoms: past.atoms }
+}

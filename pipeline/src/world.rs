@@ -1,0 +1,262 @@
+//! What every command starts from: the config, the schema, the compiled tasks, the store, the source and the sink.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use graph_store::{Keyspace, Options, Store};
+use ingest::decode::{Decoded, Record, decode};
+use ingest::files::TableFiles;
+use ingest::kafka::{KafkaSettings, KafkaSource};
+use ingest::{Delivery, Source};
+use relational::{DeadLetter, EventTime, Schema};
+use sinks::{DeadLetterRecord, JsonLines, KafkaSink, Origin, ParquetSink, Sink, StoreId};
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::cli::Common;
+use crate::config::{self, ConfigError, RawSourceKind, Settings, SinkSettings};
+use crate::plan::Plan;
+use crate::scorer::{Bounds, Scorer};
+use crate::tables;
+
+/// A command cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The config is wrong: exit code 78.
+    #[error("{0}")]
+    Config(#[from] ConfigError),
+    /// The command line asks for something that is not there: exit code 2.
+    #[error("{0}")]
+    Usage(String),
+    /// Something failed while running: exit code 1.
+    #[error("{0}")]
+    Engine(#[from] crate::engine::Error),
+    /// The store failed.
+    #[error("{0}")]
+    Store(#[from] graph_store::Error),
+    /// The predictor failed.
+    #[error("{0}")]
+    Predictor(#[from] predictor::Error),
+    /// The source failed.
+    #[error("{0}")]
+    Source(#[from] ingest::Error),
+    /// The sink failed.
+    #[error("{0}")]
+    Sink(#[from] sinks::Error),
+    /// Printing failed, or a socket.
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+}
+
+impl Failure {
+    /// The process's exit code.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Config(_) => 78,
+            Self::Usage(_) => 2,
+            _ => 1,
+        }
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct World {
+    /// The checked config.
+    pub settings: Settings,
+    /// The database's shape.
+    pub schema: Arc<Schema>,
+    /// The tasks, in the config's order.
+    pub plans: Vec<Arc<Plan>>,
+    table_files: Vec<ingest::files::TableFile>,
+}
+
+impl World {
+    /// Reads the config and compiles its tasks.
+    ///
+    /// # Errors
+    ///
+    /// When the config is wrong, or a file that the schema is learnt from cannot be read.
+    pub fn load(common: &Common) -> Result<Self, Failure> {
+        let mut settings = config::load(&common.config)?;
+        if let Some(store) = &common.store {
+            settings.app.store.clone_from(store);
+        }
+        Self::new(settings)
+    }
+
+    /// As [`Self::load`], from a checked config.
+    ///
+    /// # Errors
+    ///
+    /// When a file that the schema is learnt from cannot be read, or a query does not fit the schema.
+    pub fn new(settings: Settings) -> Result<Self, Failure> {
+        let (table_files, schema) = match settings.source.kind {
+            RawSourceKind::Files => {
+                let files = tables::files(&settings)?;
+                let schema = ingest::files::infer(&files)?;
+                (files, schema)
+            }
+            RawSourceKind::Changes | RawSourceKind::Kafka => (Vec::new(), tables::declared_schema(&settings)?),
+        };
+        let schema = Arc::new(schema);
+        let compile = |task| Plan::compile(task, &schema, &settings.document).map(Arc::new);
+        let plans = settings.tasks.iter().map(compile).collect::<Result<Vec<_>, _>>()?;
+        Ok(Self { settings, schema, plans, table_files })
+    }
+
+    /// Opens the store; `sync` says whether each commit waits for the disk.
+    ///
+    /// # Errors
+    ///
+    /// When it is in use, damaged, or was made for another schema.
+    pub fn open_store(&self, sync: bool) -> Result<Arc<Store>, Failure> {
+        let options = Options { memory_bytes: self.settings.app.memory_bytes, sync };
+        Ok(Arc::new(Store::open(&self.settings.app.store, Arc::clone(&self.schema), &options)?))
+    }
+
+    /// The source, at its beginning.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be opened.
+    pub fn source(&self) -> Result<Box<dyn Source>, Failure> {
+        let source = &self.settings.source;
+        Ok(match source.kind {
+            RawSourceKind::Files => Box::new(TableFiles::open(&self.table_files, Arc::clone(&self.schema))?),
+            RawSourceKind::Changes => {
+                return Err(Failure::Usage("files of change records cannot be read yet".into()));
+            }
+            RawSourceKind::Kafka => {
+                let tables = Arc::new(tables::topics(&self.settings, &self.schema)?);
+                Box::new(KafkaSource::connect(self.kafka_settings(), tables)?)
+            }
+        })
+    }
+
+    /// Decodes refused records with today's config.
+    ///
+    /// # Errors
+    ///
+    /// When the source has no records: rows of plain tables are read again by a replay into a new store.
+    pub fn decode_again(&self, records: Vec<DeadLetterRecord>) -> Result<Delivery, Failure> {
+        if self.settings.source.kind == RawSourceKind::Files {
+            let message =
+                "rows of plain tables are not decoded again one by one; correct the file and replay into a new store";
+            return Err(Failure::Usage(message.into()));
+        }
+        let tables = tables::topics(&self.settings, &self.schema)?;
+        let mut delivery = Delivery::default();
+        for record in records {
+            let letter = record.letter;
+            let record = Record {
+                origin: &letter.position,
+                position: &letter.position,
+                timestamp: letter.timestamp,
+                key: letter.key.as_deref(),
+                value: letter.value.as_deref(),
+                headers: &letter.headers,
+            };
+            match decode(&tables, &record) {
+                Ok(Decoded::Changes { changes, .. }) => delivery.changes.extend(changes),
+                Ok(_) => {}
+                Err(refusal) => {
+                    let refused = DeadLetter { stage: refusal.stage, reason: refusal.reason, ..letter };
+                    delivery.dead_letters.push(refused);
+                }
+            }
+        }
+        Ok(delivery)
+    }
+
+    /// How to reach the source's topics.
+    #[must_use]
+    pub fn kafka_settings(&self) -> KafkaSettings {
+        let source = &self.settings.source;
+        let brokers = source.brokers.clone().unwrap_or_default();
+        let mut settings = KafkaSettings::new(brokers, source.topics.clone(), self.settings.app.name.clone());
+        settings.options = source.options.iter().cloned().collect();
+        settings
+    }
+
+    /// The scorers of all tasks.
+    #[must_use]
+    pub fn scorers(&self, store: &Arc<Store>) -> Vec<Arc<Scorer>> {
+        let scorer = |plan: &Arc<Plan>| Arc::new(Scorer::new(Arc::clone(store), Arc::clone(plan), Bounds::default()));
+        self.plans.iter().map(scorer).collect()
+    }
+
+    /// Who makes the scores.
+    #[must_use]
+    pub fn origin(&self) -> Origin {
+        let text = self.settings.document.text.as_bytes();
+        Origin { app: self.settings.app.name.clone(), config_hash: xxh3_64(text) }
+    }
+
+    /// The sink that the config names, for the scores of this store.
+    ///
+    /// # Errors
+    ///
+    /// When the file or broker cannot be used.
+    pub fn sink(&self, store: &Store) -> Result<Box<dyn Sink>, Failure> {
+        let id = store_id(store)?;
+        let sync = self.settings.app.sync;
+        Ok(match &self.settings.sink {
+            SinkSettings::JsonLines(path) => json_lines(path, &self.settings.app.name, id, sync)?,
+            SinkSettings::Parquet(path) => Box::new(ParquetSink::open(path, id, sync)?),
+            SinkSettings::Kafka { brokers, options } => {
+                Box::new(KafkaSink::open(self.sink_settings(brokers, options), id)?)
+            }
+        })
+    }
+
+    /// How to reach the topics that are written.
+    #[must_use]
+    pub fn sink_settings(&self, brokers: &str, options: &[(String, String)]) -> sinks::KafkaSettings {
+        sinks::KafkaSettings {
+            app: self.settings.app.name.clone(),
+            brokers: brokers.to_owned(),
+            topics: self.settings.tasks.iter().map(|task| (task.name.clone(), task.topic.clone())).collect(),
+            options: options.to_vec(),
+        }
+    }
+}
+
+/// JSON lines to a file, or to standard output for `-`.
+///
+/// # Errors
+///
+/// When the file cannot be used.
+pub fn json_lines(path: &Path, app: &str, id: StoreId, sync: bool) -> Result<Box<dyn Sink>, Failure> {
+    if path == Path::new("-") {
+        return Ok(Box::new(JsonLines::stdout(app, id)?));
+    }
+    Ok(Box::new(JsonLines::open(path, id, sync)?))
+}
+
+const STORE_ID: &[u8] = b"store-id";
+
+/// The number that this store has drawn for itself; drawn now, if it has none yet.
+///
+/// # Errors
+///
+/// When the store fails.
+pub fn store_id(store: &Store) -> Result<StoreId, graph_store::Error> {
+    if let Some(bytes) = store.get(Keyspace::Context, STORE_ID)? {
+        let bytes = bytes.try_into().expect("the store's id has 8 bytes");
+        return Ok(StoreId(u64::from_be_bytes(bytes)));
+    }
+    let drawn = xxh3_64(format!("{:?} {}", SystemTime::now(), std::process::id()).as_bytes());
+    let mut transaction = store.begin();
+    transaction.put(Keyspace::Context, STORE_ID.to_vec(), drawn.to_be_bytes().to_vec());
+    transaction.commit()?;
+    Ok(StoreId(drawn))
+}
+
+/// The wall clock.
+#[must_use]
+pub fn now() -> EventTime {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    EventTime(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+}
