@@ -19,6 +19,14 @@ pub enum Error {
         /// What was found.
         what: String,
     },
+    /// The rows were written with another schema.
+    #[error("the store in {directory} was written with another schema: {what}; use another directory or that schema")]
+    Schema {
+        /// Where the store is.
+        directory: String,
+        /// The first difference.
+        what: String,
+    },
     /// Another process has the store open.
     #[error("the store in {0} is in use by another process")]
     InUse(String),

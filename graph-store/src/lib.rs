@@ -13,13 +13,35 @@
 //! `valid_from <= cutoff`, `sequence <= sequence` and `known <= known`. The row is visible when that version is not a
 //! deletion and its own time is not after the cutoff.
 
+mod apply;
+mod bytes;
+mod children;
+mod disk;
+mod encoding;
 mod error;
-mod reference;
+mod keys;
+mod layout;
+mod locate;
+mod packed;
+mod pages;
+mod pool;
+#[cfg(any(test, feature = "reference"))]
+pub mod reference;
+mod snapshot;
+mod store;
+#[cfg(test)]
+mod tests;
+mod transaction;
+mod write_back;
 
 use relational::{Change, EventTime, Key, Row, Sequence, TableId};
 
+pub use children::Children;
+pub use encoding::{decode_key, encode_key};
 pub use error::Error;
-pub use reference::{Children, Snapshot, Store, Transaction};
+pub use snapshot::Snapshot;
+pub use store::Store;
+pub use transaction::Transaction;
 
 /// One visible version of a row.
 #[derive(Debug, Clone, PartialEq)]
@@ -82,8 +104,8 @@ impl ColumnSummary {
         self.count += 1;
         self.sum += value;
         self.sum_squares += value * value;
-        self.min = self.min.min(value);
-        self.max = self.max.max(value);
+        self.min = pages::summary::least(self.min, value);
+        self.max = pages::summary::greatest(self.max, value);
     }
 }
 
@@ -124,6 +146,25 @@ impl Default for Options {
     fn default() -> Self {
         Self { memory_bytes: 256 << 20, sync: false }
     }
+}
+
+/// How large a store is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Statistics {
+    /// Rows that are not deleted.
+    pub rows: u64,
+    /// Versions of rows, deletions included.
+    pub versions: u64,
+    /// Bytes on disk.
+    pub disk_bytes: u64,
+    /// Decoded pages in memory.
+    pub pages: u64,
+    /// Those of them that have changed since they were last written.
+    pub dirty_pages: u64,
+    /// Bytes of memory that the decoded pages take, about.
+    pub page_bytes: u64,
+    /// Changes that would be redone after a crash now.
+    pub redo_changes: u64,
 }
 
 /// Whether a change is applied at all, and with which values: shared by the store and its reference model.

@@ -21,7 +21,7 @@ struct Stored {
     row: Option<Row>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     sequence: Sequence,
     newest: EventTime,
@@ -45,7 +45,14 @@ impl Store {
     ///
     /// When the directory cannot be used, or holds something else.
     pub fn open(_directory: &Path, schema: Arc<Schema>, _options: &Options) -> Result<Self, Error> {
-        Ok(Self { schema, state: Arc::default(), writer: Mutex::default() })
+        let state = State {
+            sequence: Sequence::default(),
+            newest: EventTime::MIN,
+            versions: BTreeMap::new(),
+            positions: BTreeMap::new(),
+            bytes: BTreeMap::new(),
+        };
+        Ok(Self { schema, state: Arc::new(RwLock::new(state)), writer: Mutex::default() })
     }
 
     /// The schema that the store was opened with.

@@ -1,0 +1,329 @@
+//! The rows of one parent, or of a table, as of a snapshot.
+//!
+//! A history is a row of blocks of 64 entries and, above them, nodes of 64 children each with a digest of what is
+//! below. A question goes down only where a digest does not answer it: where the window or the snapshot cuts through.
+//! So the cost does not grow with the length of the history.
+
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+use std::sync::Arc;
+
+use relational::{AsOf, EventTime, TableId, Window};
+
+use crate::apply::slot;
+use crate::keys::History;
+use crate::pages::entry::Entry;
+use crate::pages::summary::{Digest, add_row, merge};
+use crate::pages::version::Version as Stored;
+use crate::pages::{FANOUT, Page};
+use crate::store::Shared;
+use crate::write_back::block_digest;
+use crate::{Error, Summary, Version};
+
+const FANOUT_WIDE: u64 = FANOUT as u64;
+
+/// Child rows of one parent (or all rows of a table) as of a snapshot.
+#[derive(Debug, Clone)]
+pub struct Children {
+    shared: Arc<Shared>,
+    bounds: AsOf,
+    table: TableId,
+    history: History,
+    timeline: bool,
+    root: Option<Arc<Page>>,
+}
+
+/// A part of a history: blocks are at level 0.
+#[derive(Debug, Clone, Copy)]
+struct Subtree {
+    level: u8,
+    number: u64,
+}
+
+/// Something that may hold the next row.
+struct Candidate {
+    /// Time, and a tie-breaker; the greatest is looked at first.
+    rank: (i64, u64),
+    what: What,
+}
+
+enum What {
+    Below(Subtree),
+    Row(Arc<[u8]>, Arc<Stored>),
+}
+
+/// Which end of the time axis is looked for.
+#[derive(Clone, Copy, PartialEq)]
+enum End {
+    Newest,
+    Oldest,
+}
+
+impl Children {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        bounds: AsOf,
+        table: TableId,
+        history: History,
+        timeline: bool,
+    ) -> Result<Self, Error> {
+        let root = shared.page(&history.root())?;
+        Ok(Self { shared, bounds, table, history, timeline, root })
+    }
+
+    /// The newest rows of the window, newest first by (time, born), at most `limit`.
+    ///
+    /// # Errors
+    ///
+    /// When the disk fails.
+    pub fn newest(&self, window: Window, limit: usize) -> Result<Vec<Version>, Error> {
+        let mut search = Search::new(self, self.clamp(window), End::Newest)?;
+        let mut rows = Vec::new();
+        while rows.len() < limit
+            && let Some((key, version)) = search.next()?
+        {
+            rows.push(self.shared.unpack(self.shared.key(&key)?, &version)?);
+        }
+        Ok(rows)
+    }
+
+    /// The time of the earliest row.
+    ///
+    /// # Errors
+    ///
+    /// When the disk fails.
+    pub fn first(&self) -> Result<Option<EventTime>, Error> {
+        let mut search = Search::new(self, Window::up_to(self.bounds.cutoff), End::Oldest)?;
+        Ok(search.next()?.map(|(_, version)| EventTime(version.time)))
+    }
+
+    /// The rows of the window, summed up.
+    ///
+    /// # Errors
+    ///
+    /// When the disk fails.
+    pub fn summary(&self, window: Window) -> Result<Summary, Error> {
+        let window = self.clamp(window);
+        let mut sum = self.nothing();
+        let Some(root) = self.root.as_ref().map(|page| page.root()) else { return Ok(sum) };
+        self.add_entries(&mut sum, &root.tail, root.count / FANOUT_WIDE, &window)?;
+        let (mut level, mut children) = (0, root.count / FANOUT_WIDE);
+        while children > 0 {
+            // The open subtree one level up: its complete children, then the open one.
+            let mut above = self.nothing();
+            let open = children / FANOUT_WIDE;
+            let node = self.shared.page(&self.history.node(level + 1, open))?;
+            for number in open * FANOUT_WIDE..children {
+                let digest = child(node.as_ref(), number);
+                self.add_subtree(&mut above, Subtree { level, number }, digest, &window)?;
+            }
+            merge(&mut above, &sum);
+            sum = above;
+            level += 1;
+            children = open;
+        }
+        Ok(sum)
+    }
+
+    /// No row after the cutoff is visible.
+    fn clamp(&self, window: Window) -> Window {
+        Window { start: window.start, end: window.end.min(self.bounds.cutoff) }
+    }
+
+    fn nothing(&self) -> Summary {
+        Digest::empty(self.shared.layout.width(self.history.index)).summary
+    }
+
+    fn add_subtree(
+        &self,
+        into: &mut Summary,
+        subtree: Subtree,
+        digest: Option<&Arc<Digest>>,
+        window: &Window,
+    ) -> Result<(), Error> {
+        let answer = |digest: &Digest| {
+            let nothing = digest.extent.unseen(&self.bounds) || digest.extent.outside(window);
+            let whole = digest.extent.seen(&self.bounds) && digest.extent.inside(window);
+            (nothing, whole)
+        };
+        let known = digest.map(|digest| answer(digest));
+        match (known, digest) {
+            (Some((true, _)), _) => return Ok(()),
+            (Some((_, true)), Some(digest)) => return merge_into(into, &digest.summary),
+            _ => {}
+        }
+        if subtree.level > 0 {
+            let mut sum = self.nothing();
+            let node = self.shared.page(&self.history.node(subtree.level, subtree.number))?;
+            for number in subtree.children() {
+                let below = Subtree { level: subtree.level - 1, number };
+                self.add_subtree(&mut sum, below, child(node.as_ref(), number), window)?;
+            }
+            return merge_into(into, &sum);
+        }
+        let page = self.block(subtree.number)?;
+        if known.is_none() {
+            // The block has changed since it was last written. Its digest is made once and stays with it.
+            let digest = block_digest(&self.shared.disk, &page, self.shared.layout.width(self.history.index))?;
+            match answer(&digest) {
+                (true, _) => return Ok(()),
+                (_, true) => return merge_into(into, &digest.summary),
+                _ => {}
+            }
+        }
+        let mut sum = self.nothing();
+        self.add_entries(&mut sum, &page.block().entries, subtree.number, window)?;
+        merge_into(into, &sum)
+    }
+
+    fn add_entries(&self, into: &mut Summary, entries: &[Entry], block: u64, window: &Window) -> Result<(), Error> {
+        for (place, entry) in (block * FANOUT_WIDE..).zip(entries) {
+            if let Some(version) = self.visible(entry, place)?
+                && window.contains(EventTime(version.time))
+                && let Some(row) = &version.row
+            {
+                add_row(into, row).ok_or_else(|| self.shared.disk.damaged("a row cannot be read"))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn block(&self, number: u64) -> Result<Arc<Page>, Error> {
+        let page = self.shared.page(&self.history.block(number))?;
+        page.ok_or_else(|| self.shared.disk.damaged(format!("history {:02x?} has lost block {number}", self.history)))
+    }
+
+    /// The version of an entry that is a visible row of this parent.
+    fn visible(&self, entry: &Entry, place: u64) -> Result<Option<Arc<Stored>>, Error> {
+        let current = self.history.current(entry, place, &self.bounds, |id| self.shared.page(id))?;
+        let Some(version) = current.filter(|version| version.row.is_some() && version.time <= self.bounds.cutoff.0)
+        else {
+            return Ok(None);
+        };
+        // The row has left, but its leaving is not admitted. A later version elsewhere may be: then the row is there.
+        if !self.timeline && entry.versions.newest().row.is_none() {
+            let newest = self.shared.newest(self.table, entry.links[0], &self.bounds)?;
+            return Ok(newest.filter(|newest| newest.sequence == version.sequence).map(|_| version));
+        }
+        Ok(Some(version))
+    }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the last step of functions that can fail")]
+fn merge_into(into: &mut Summary, part: &Summary) -> Result<(), Error> {
+    merge(into, part);
+    Ok(())
+}
+
+/// What a node says of the child with this number.
+fn child(node: Option<&Arc<Page>>, number: u64) -> Option<&Arc<Digest>> {
+    node?.node().children.get(slot(number))?.as_ref()
+}
+
+impl Subtree {
+    fn children(self) -> std::ops::Range<u64> {
+        self.number * FANOUT_WIDE..(self.number + 1) * FANOUT_WIDE
+    }
+}
+
+/// Goes through the rows of a window from one end of time, looking into the most promising part first. So the order is
+/// exact whatever the order of arrival, and where rows arrived in order only few parts are looked into.
+struct Search<'a> {
+    children: &'a Children,
+    window: Window,
+    end: End,
+    queue: BinaryHeap<Candidate>,
+}
+
+impl<'a> Search<'a> {
+    fn new(children: &'a Children, window: Window, end: End) -> Result<Self, Error> {
+        let mut search = Self { children, window, end, queue: BinaryHeap::new() };
+        let Some(root) = children.root.as_ref().map(|page| page.root()) else { return Ok(search) };
+        search.push_entries(&root.tail, root.count / FANOUT_WIDE)?;
+        let (mut level, mut complete) = (0, root.count / FANOUT_WIDE);
+        while complete > 0 {
+            let open = complete / FANOUT_WIDE;
+            search.push_children(Subtree { level: level + 1, number: open }, open * FANOUT_WIDE..complete)?;
+            level += 1;
+            complete = open;
+        }
+        Ok(search)
+    }
+
+    fn next(&mut self) -> Result<Option<(Arc<[u8]>, Arc<Stored>)>, Error> {
+        while let Some(candidate) = self.queue.pop() {
+            match candidate.what {
+                What::Row(key, version) => return Ok(Some((key, version))),
+                What::Below(subtree) if subtree.level == 0 => {
+                    let page = self.children.block(subtree.number)?;
+                    self.push_entries(&page.block().entries, subtree.number)?;
+                }
+                What::Below(subtree) => self.push_children(subtree, subtree.children())?,
+            }
+        }
+        Ok(None)
+    }
+
+    fn push_children(&mut self, node: Subtree, numbers: std::ops::Range<u64>) -> Result<(), Error> {
+        if numbers.is_empty() {
+            return Ok(());
+        }
+        let page = self.children.shared.page(&self.children.history.node(node.level, node.number))?;
+        for number in numbers {
+            let digest = child(page.as_ref(), number);
+            let extent = digest.map(|digest| digest.extent);
+            if extent.is_some_and(|extent| extent.unseen(&self.children.bounds) || extent.outside(&self.window)) {
+                continue;
+            }
+            let rank = match (self.end, extent) {
+                (End::Newest, Some(extent)) => (extent.time.1.min(self.window.end.0), extent.born),
+                (End::Newest, None) => (self.window.end.0, u64::MAX),
+                (End::Oldest, Some(extent)) => (!extent.time.0, 0),
+                (End::Oldest, None) => (i64::MAX, 0),
+            };
+            self.queue.push(Candidate { rank, what: What::Below(Subtree { level: node.level - 1, number }) });
+        }
+        Ok(())
+    }
+
+    fn push_entries(&mut self, entries: &[Entry], block: u64) -> Result<(), Error> {
+        for (place, entry) in (block * FANOUT_WIDE..).zip(entries) {
+            let Some(version) = self.children.visible(entry, place)? else { continue };
+            if self.window.contains(EventTime(version.time)) {
+                let rank = match self.end {
+                    End::Newest => (version.time, version.born),
+                    End::Oldest => (!version.time, 1),
+                };
+                self.queue.push(Candidate { rank, what: What::Row(Arc::clone(&entry.key), version) });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Candidate {
+    /// Among equals, parts come before rows: they may hold a row of the same rank.
+    fn order(&self) -> ((i64, u64), bool) {
+        (self.rank, matches!(self.what, What::Below(_)))
+    }
+}
+
+impl Ord for Candidate {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.order().cmp(&other.order())
+    }
+}
+
+impl PartialOrd for Candidate {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Candidate {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Candidate {}

@@ -1,0 +1,208 @@
+//! The disk engine, sled: the only file that knows it, beside the error that wraps its own.
+//!
+//! An insert into sled costs the same whatever its size (some 13 µs), so the pages and the log keep inserts far below one per
+//! change. A commit is one transaction over several trees; batches are not used, for they keep garbage alive.
+
+use std::path::Path;
+use std::time::Duration;
+
+use sled::transaction::{ConflictableTransactionError, TransactionError, TransactionalTree};
+use sled::{Transactional, Tree};
+
+use crate::keys::{Kind, log, meta, position};
+use crate::pages::Page;
+use crate::{Error, Keyspace};
+
+/// The open store on disk.
+pub(crate) struct Disk {
+    directory: String,
+    db: sled::Db,
+    committed: [Tree; 7],
+    pages: [Tree; 5],
+}
+
+/// A tree that commits write to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Target {
+    Meta,
+    Positions,
+    Log,
+    Space(Keyspace),
+}
+
+impl Target {
+    fn index(self) -> usize {
+        match self {
+            Self::Meta => 0,
+            Self::Positions => 1,
+            Self::Log => 2,
+            Self::Space(Keyspace::Dirty) => 3,
+            Self::Space(Keyspace::Outbox) => 4,
+            Self::Space(Keyspace::Context) => 5,
+            Self::Space(Keyspace::Published) => 6,
+        }
+    }
+}
+
+/// A put, or without a value a removal.
+pub(crate) type Write = (Target, Vec<u8>, Option<Vec<u8>>);
+
+impl Disk {
+    pub(crate) fn open(path: &Path, cache_bytes: u64) -> Result<Self, Error> {
+        let directory = path.display().to_string();
+        let db = open(path, cache_bytes, &directory)?;
+        let [meta, positions, log] = ["meta", "positions", "log"].map(|name| db.open_tree(name));
+        let spaces = ["dirty", "outbox", "context", "published"].map(|name| db.open_tree(name));
+        let [heads, roots, blocks, nodes, spills] =
+            ["heads", "roots", "blocks", "nodes", "spills"].map(|name| db.open_tree(name));
+        let [dirty, outbox, context, published] = spaces;
+        let committed = [meta?, positions?, log?, dirty?, outbox?, context?, published?];
+        Ok(Self { directory, committed, pages: [heads?, roots?, blocks?, nodes?, spills?], db })
+    }
+
+    pub(crate) fn damaged(&self, what: impl Into<String>) -> Error {
+        Error::Damaged { directory: self.directory.clone(), what: what.into() }
+    }
+
+    pub(crate) fn get(&self, target: Target, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        Ok(self.committed[target.index()].get(key)?.map(|value| value.to_vec()))
+    }
+
+    /// The entries from `start` on, in key order.
+    pub(crate) fn range(
+        &self,
+        target: Target,
+        start: &[u8],
+    ) -> impl Iterator<Item = Result<(Vec<u8>, Vec<u8>), Error>> + use<> {
+        let entries = self.committed[target.index()].range(start.to_vec()..);
+        entries.map(|entry| entry.map(|(key, value)| (key.to_vec(), value.to_vec())).map_err(Error::from))
+    }
+
+    /// Writes all of it or nothing. After a crash a commit is there only when all commits before it are.
+    pub(crate) fn commit(&self, writes: &[Write]) -> Result<(), Error> {
+        let [meta, positions, log, dirty, outbox, context, published] = &self.committed;
+        let trees = (meta, positions, log, dirty, outbox, context, published);
+        let result = trees.transaction(|(meta, positions, log, dirty, outbox, context, published)| {
+            let trees: [&TransactionalTree; 7] = [meta, positions, log, dirty, outbox, context, published];
+            for (target, key, value) in writes {
+                let tree = trees[target.index()];
+                match value {
+                    Some(value) => tree.insert(key.as_slice(), value.as_slice())?,
+                    None => tree.remove(key.as_slice())?,
+                };
+            }
+            Ok::<(), ConflictableTransactionError<std::convert::Infallible>>(())
+        });
+        match result {
+            Ok(()) => Ok(()),
+            Err(TransactionError::Storage(error)) => Err(error.into()),
+            Err(TransactionError::Abort(never)) => match never {},
+        }
+    }
+
+    pub(crate) fn flush(&self) -> Result<(), Error> {
+        self.db.flush()?;
+        Ok(())
+    }
+
+    pub(crate) fn size(&self) -> Result<u64, Error> {
+        Ok(self.db.size_on_disk()?)
+    }
+
+    pub(crate) fn read_page(&self, id: &[u8]) -> Result<Option<Page>, Error> {
+        let kind = Kind::of(id);
+        let Some(bytes) = self.pages[usize::from(kind.byte())].get(&id[1..])? else { return Ok(None) };
+        let page = Page::decode(kind, &bytes);
+        Ok(Some(page.ok_or_else(|| self.damaged(format!("page {kind:?} {:02x?} cannot be read", &id[1..])))?))
+    }
+
+    /// Pages written in some order are on disk in that order, whenever the process dies.
+    pub(crate) fn write_page(&self, id: &[u8], page: &Page) -> Result<(), Error> {
+        self.pages[usize::from(Kind::of(id).byte())].insert(&id[1..], page.encode())?;
+        Ok(())
+    }
+
+    /// The names of all pages of heads, in order.
+    pub(crate) fn heads(&self) -> impl Iterator<Item = Result<Vec<u8>, Error>> + use<> {
+        let kind = Kind::Heads.byte();
+        let keys = self.pages[usize::from(kind)].iter().keys();
+        keys.map(move |key| {
+            let mut id = vec![kind];
+            id.extend(key?.iter());
+            Ok(id)
+        })
+    }
+
+    /// Checks format and schema, and writes them when the store is new. Returns the state of the last commit.
+    pub(crate) fn verify(&self, schema: &str) -> Result<meta::State, Error> {
+        let Some(format) = self.get(Target::Meta, meta::FORMAT_KEY)? else {
+            let state = meta::State::default();
+            let put = |key: &[u8], value: Vec<u8>| (Target::Meta, key.to_vec(), Some(value));
+            self.commit(&[
+                put(meta::FORMAT_KEY, vec![meta::FORMAT]),
+                put(meta::SCHEMA_KEY, schema.as_bytes().to_vec()),
+                put(meta::STATE_KEY, state.encode()),
+            ])?;
+            self.flush()?;
+            return Ok(state);
+        };
+        if format != [meta::FORMAT] {
+            let wanted = meta::FORMAT;
+            return Err(self.damaged(format!("its format is {format:?} but this version writes [{wanted}]")));
+        }
+        let stored = self.get(Target::Meta, meta::SCHEMA_KEY)?.and_then(|text| String::from_utf8(text).ok());
+        let stored = stored.ok_or_else(|| self.damaged("it does not say which schema it was written with"))?;
+        if let Some(what) = meta::difference(&stored, schema) {
+            return Err(Error::Schema { directory: self.directory.clone(), what });
+        }
+        let state = self.get(Target::Meta, meta::STATE_KEY)?.and_then(|bytes| meta::State::decode(&bytes));
+        state.ok_or_else(|| self.damaged("its state cannot be read"))
+    }
+
+    pub(crate) fn positions(&self) -> Result<Vec<relational::Position>, Error> {
+        let decode = |entry: Result<(Vec<u8>, Vec<u8>), Error>| {
+            let (key, value) = entry?;
+            position::decode(&key, &value).ok_or_else(|| self.damaged(format!("position {key:02x?} cannot be read")))
+        };
+        self.range(Target::Positions, &[]).map(decode).collect()
+    }
+
+    /// The values of the log with their first sequences, in order.
+    pub(crate) fn log(&self) -> impl Iterator<Item = Result<(u64, Vec<u8>), Error>> + '_ {
+        self.range(Target::Log, &[]).map(|entry| {
+            let (key, value) = entry?;
+            let first =
+                log::decode_key(&key).ok_or_else(|| self.damaged(format!("log key {key:02x?} is no number")))?;
+            Ok((first, value))
+        })
+    }
+}
+
+/// Opens sled. After a store was closed in this process, sled's own threads may hold its lock for a moment longer.
+fn open(path: &Path, cache_bytes: u64, directory: &str) -> Result<sled::Db, Error> {
+    let mut attempts_left = 20;
+    loop {
+        let config = sled::Config::new().path(path).cache_capacity(cache_bytes).flush_every_ms(None);
+        let error = match config.open() {
+            Ok(db) => return Ok(db),
+            Err(error) => error,
+        };
+        let locked = matches!(&error, sled::Error::Io(cause) if cause.to_string().contains("could not acquire lock"));
+        if !locked {
+            let what = "its disk engine finds it corrupt".into();
+            let corrupt = matches!(error, sled::Error::Corruption { .. });
+            return Err(if corrupt { Error::Damaged { directory: directory.into(), what } } else { error.into() });
+        }
+        if attempts_left == 0 {
+            return Err(Error::InUse(directory.into()));
+        }
+        attempts_left -= 1;
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+impl std::fmt::Debug for Disk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Disk").field("directory", &self.directory).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,143 @@
+//! Reading: nothing but what the bounds admit can be read.
+
+use std::sync::Arc;
+
+use relational::{AsOf, EventTime, ForeignKeyId, Key, RowKey, Schema, Sequence, TableId};
+
+use crate::children::Children;
+use crate::encoding::{decode_key, encode_key};
+use crate::keys::History;
+use crate::packed::unpack;
+use crate::pages::Page;
+use crate::pages::version::Version as Stored;
+use crate::store::{Shared, lock};
+use crate::{Error, Version};
+
+/// The graph as it was: see [`AsOf`] for what can be read. A snapshot stays what it is while the store goes on, unless
+/// its own bounds reach beyond the newest change.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    as_of: AsOf,
+    shared: Arc<Shared>,
+}
+
+impl Snapshot {
+    pub(crate) fn new(as_of: AsOf, shared: Arc<Shared>) -> Self {
+        Self { as_of, shared }
+    }
+
+    /// What bounds this snapshot.
+    #[must_use]
+    pub fn bounds(&self) -> AsOf {
+        self.as_of
+    }
+
+    /// The schema.
+    #[must_use]
+    pub fn schema(&self) -> &Arc<Schema> {
+        &self.shared.schema
+    }
+
+    /// A row's visible version.
+    ///
+    /// # Errors
+    ///
+    /// When the disk fails.
+    pub fn row(&self, key: &RowKey) -> Result<Option<Version>, Error> {
+        let bytes = encode_key(&key.key);
+        let mut pool = lock(&self.shared.pool);
+        let heads = pool.heads_for(key.table.0, &bytes);
+        let page = pool.find(&heads);
+        drop(pool);
+        let page = if page.is_some() { page } else { self.shared.page(&heads)? };
+        let Some(place) = page.and_then(|page| page.heads().find(&bytes)) else { return Ok(None) };
+        match self.shared.row(key.table, place, &self.as_of)? {
+            Some(version) => Ok(Some(self.shared.unpack(key.key.clone(), &version)?)),
+            None => Ok(None),
+        }
+    }
+
+    /// The rows that point at `parent` by this foreign key.
+    ///
+    /// # Errors
+    ///
+    /// When the disk fails.
+    pub fn children(&self, foreign_key: ForeignKeyId, parent: &Key) -> Result<Children, Error> {
+        let table = self.shared.schema.foreign_key(foreign_key).child;
+        let history = History { index: foreign_key.0, parent: encode_key(parent).into() };
+        Children::new(Arc::clone(&self.shared), self.as_of, table, history, false)
+    }
+
+    /// All rows of a table by their time.
+    ///
+    /// # Errors
+    ///
+    /// When the disk fails.
+    pub fn timeline(&self, table: TableId) -> Result<Children, Error> {
+        let history = self.shared.layout.timeline(table.0);
+        Children::new(Arc::clone(&self.shared), self.as_of, table, history, true)
+    }
+
+    /// The keys of a table's visible rows after `after` (exclusive), in key order, at most `limit`.
+    ///
+    /// # Errors
+    ///
+    /// When the disk fails.
+    pub fn keys(&self, table: TableId, after: Option<&Key>, limit: usize) -> Result<Vec<Key>, Error> {
+        let after = after.map(encode_key);
+        let mut next = Some(lock(&self.shared.pool).heads_for(table.0, after.as_deref().unwrap_or_default()));
+        let mut keys = Vec::new();
+        while let Some(id) = next {
+            let page = self.shared.page(&id)?;
+            next = lock(&self.shared.pool).heads_after(&id);
+            for (key, place) in page.iter().flat_map(|page| &page.heads().rows) {
+                // The page may have been split since it was read.
+                let elsewhere = next.as_ref().is_some_and(|next| key[..] >= next[3..]);
+                if elsewhere || after.as_ref().is_some_and(|after| key[..] <= after[..]) {
+                    continue;
+                }
+                if keys.len() == limit {
+                    return Ok(keys);
+                }
+                if self.shared.row(table, *place, &self.as_of)?.is_some() {
+                    keys.push(self.shared.key(key)?);
+                }
+            }
+        }
+        Ok(keys)
+    }
+}
+
+impl Shared {
+    /// The visible version of the row at a place of its table's timeline.
+    pub(crate) fn row(&self, table: TableId, place: u64, bounds: &AsOf) -> Result<Option<Arc<Stored>>, Error> {
+        let current = self.newest(table, place, bounds)?;
+        Ok(current.filter(|version| version.row.is_some() && version.time <= bounds.cutoff.0))
+    }
+
+    /// The latest admitted version of the row at a place of its table's timeline, deletions included.
+    pub(crate) fn newest(&self, table: TableId, place: u64, bounds: &AsOf) -> Result<Option<Arc<Stored>>, Error> {
+        let timeline = self.layout.timeline(table.0);
+        let load = |id: &[u8]| -> Result<Option<Arc<Page>>, Error> { self.page(id) };
+        let found = timeline.find(place, load)?;
+        let found = found.ok_or_else(|| self.disk.damaged(format!("table {} has no row {place}", table.0)))?;
+        timeline.current(found.get(), place, bounds, load)
+    }
+
+    pub(crate) fn key(&self, bytes: &[u8]) -> Result<Key, Error> {
+        decode_key(bytes).ok_or_else(|| self.disk.damaged(format!("no key: {bytes:02x?}")))
+    }
+
+    pub(crate) fn unpack(&self, key: Key, version: &Stored) -> Result<Version, Error> {
+        let row = version.row.as_ref().and_then(|row| unpack(row));
+        let row = row.ok_or_else(|| self.disk.damaged(format!("change {} has no readable row", version.sequence)))?;
+        Ok(Version {
+            key,
+            row,
+            time: EventTime(version.time),
+            born: Sequence(version.born),
+            sequence: Sequence(version.sequence),
+            valid_from: EventTime(version.valid_from),
+        })
+    }
+}
