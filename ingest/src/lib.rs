@@ -5,6 +5,7 @@ pub mod coerce;
 pub mod decode;
 mod error;
 pub mod files;
+pub mod kafka;
 
 use std::time::Duration;
 

@@ -16,6 +16,8 @@ mod value;
 use relational::limits::RECORD_BYTES_MAX;
 use relational::{Change, DeadLetter, EventTime, Position, Stage};
 
+use crate::Delivery;
+
 pub use learn::{Learned, learn};
 pub use tables::{ColumnHint, Format, Mapping, PLACEHOLDER, Tables, unit_named};
 
@@ -38,6 +40,30 @@ pub fn decode(tables: &Tables, record: &Record<'_>) -> Result<Decoded, Refusal> 
         Format::Flattened => rows::flattened(&context),
         Format::Upsert => rows::upsert(&context),
         Format::Append => rows::append(&context),
+    }
+}
+
+/// Decodes a record into a delivery: as changes, as one more of those set aside, or as a dead letter.
+pub(crate) fn deliver(tables: &Tables, record: OwnedRecord, delivery: &mut Delivery) {
+    match decode(tables, &record.as_record()) {
+        Ok(Decoded::Changes { changes, unknown_columns }) => {
+            delivery.changes.extend(changes);
+            if unknown_columns > 0 {
+                count(delivery, "unknown_column", u64::from(unknown_columns));
+            }
+        }
+        Ok(Decoded::SetAside { kind, reached }) => {
+            count(delivery, kind, 1);
+            delivery.reached = delivery.reached.max(reached);
+        }
+        Err(refusal) => delivery.dead_letters.push(record.refused(refusal)),
+    }
+}
+
+fn count(delivery: &mut Delivery, kind: &'static str, by: u64) {
+    match delivery.set_aside.iter_mut().find(|(known, _)| *known == kind) {
+        Some((_, count)) => *count += by,
+        None => delivery.set_aside.push((kind, by)),
     }
 }
 

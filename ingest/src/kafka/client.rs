@@ -1,0 +1,126 @@
+//! The client library behind the source: how it is made, asked for topics, and listened to.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rdkafka::client::ClientContext;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedMessage, Headers, Message};
+use rdkafka::TopicPartitionList;
+use relational::EventTime;
+
+use super::settings::{KafkaSettings, Selection};
+use super::{Partition, at, fault};
+use crate::Error;
+use crate::decode::OwnedRecord;
+
+pub(super) type Client = BaseConsumer<Log>;
+
+/// A client; without partitions to read it only answers questions.
+pub(super) fn client(settings: &KafkaSettings, partitions: Option<usize>) -> Result<Arc<Client>, Error> {
+    let mut config = ClientConfig::new();
+    for (name, value) in settings.client(partitions.unwrap_or(1))? {
+        config.set(name, value);
+    }
+    if partitions.is_none() {
+        // A client without a group closes at once.
+        config.remove("group.id");
+    }
+    let client: KafkaResult<Client> = config.create_with_context(Log::default());
+    client.map(Arc::new).map_err(|error| fault("settings", &format!("{error}; see `source.options`")))
+}
+
+/// The partitions of all topics that are asked for, in order.
+pub(super) fn discover(
+    client: &Client,
+    settings: &KafkaSettings,
+    selection: &Selection,
+    timeout: Duration,
+) -> Result<Vec<Partition>, Error> {
+    let what = format!("brokers `{}`", settings.brokers);
+    let metadata = client.fetch_metadata(None, timeout).map_err(|error| {
+        // Says what the client ran into meanwhile, which the time-out itself does not.
+        drop(client.poll(Duration::ZERO));
+        let trouble = client.context().trouble().map_or_else(|| error.to_string(), |trouble| format!("{error}: {trouble}"));
+        fault(&what, &format!("no answer within {timeout:?} ({trouble}); check `source.brokers` and `source.options`"))
+    })?;
+    let topics = metadata.topics();
+    if let Some(name) = selection.names.iter().find(|name| topics.iter().all(|topic| topic.name() != name.as_str())) {
+        let near = topics.iter().map(|topic| topic.name()).max_by(|a, b| {
+            let similarity = |other: &str| strsim::jaro_winkler(name, other);
+            similarity(a).total_cmp(&similarity(b))
+        });
+        let hint = near.map_or_else(String::new, |near| format!("; the nearest that is there is `{near}`"));
+        let reason = format!("it does not exist, or may not be read by us{hint}; create it, or correct `source.topics`");
+        return Err(Error::Kafka { what: format!("topic `{name}`, {what}"), reason });
+    }
+    let wanted = topics.iter().filter(|topic| selection.contains(topic.name()));
+    let mut partitions: Vec<Partition> = wanted
+        .flat_map(|topic| {
+            let name: Arc<str> = topic.name().into();
+            topic.partitions().iter().map(move |partition| (Arc::clone(&name), partition.id()))
+        })
+        .collect();
+    partitions.sort();
+    Ok(partitions)
+}
+
+pub(super) fn record(message: &BorrowedMessage<'_>, partition: &Partition) -> OwnedRecord {
+    let position = at(partition, message.offset());
+    let headers = message.headers().map(|headers| {
+        headers.iter().map(|header| (header.key.to_owned(), header.value.map(<[u8]>::to_vec))).collect()
+    });
+    OwnedRecord {
+        origin: position.clone(),
+        position,
+        timestamp: message.timestamp().to_millis().map(|millis| EventTime(millis.saturating_mul(1_000))),
+        key: message.key().map(<[u8]>::to_vec),
+        value: message.payload().map(<[u8]>::to_vec),
+        headers: headers.unwrap_or_default(),
+    }
+}
+
+/// What the client says of itself goes to the log; trouble is told once, and once more when it is over.
+#[derive(Debug, Default)]
+pub(super) struct Log {
+    trouble: Mutex<Option<String>>,
+}
+
+impl Log {
+    fn trouble(&self) -> Option<String> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn recovered(&self) {
+        if let Some(trouble) = self.trouble.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            tracing::info!("kafka answers again after: {trouble}");
+        }
+    }
+}
+
+impl ClientContext for Log {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        tracing::debug!(target: "librdkafka", ?level, facility, "{message}");
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF) {
+            return;
+        }
+        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        if trouble.is_none() {
+            tracing::warn!("kafka: {reason}; trying again until it answers");
+        }
+        *trouble = Some(reason.to_owned());
+    }
+}
+
+impl ConsumerContext for Log {
+    fn commit_callback(&self, result: KafkaResult<()>, _offsets: &TopicPartitionList) {
+        if let Err(error) = result {
+            tracing::warn!("kafka: cannot report positions to the consumer group: {error}");
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! How to reach a broker, and what to read there.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use regex_lite::Regex;
+
+use crate::Error;
+
+/// Options that the source relies on.
+const FIXED: [(&str, &str, &str); 5] = [
+    ("enable.auto.commit", "false", "positions are kept in the store"),
+    ("enable.auto.offset.store", "false", "positions are kept in the store"),
+    ("enable.partition.eof", "true", "the source has to know when it has caught up"),
+    ("auto.offset.reset", "error", "a lost offset must not pass unseen"),
+    ("allow.auto.create.topics", "false", "a misspelt topic must not come into being"),
+];
+
+/// Which broker, which topics.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KafkaSettings {
+    /// `host:port` of one or several brokers, separated by commas.
+    pub brokers: String,
+    /// Names of topics, and patterns that start with `^`.
+    pub topics: Vec<String>,
+    /// The application's name: the consumer group that positions are reported to, and the start of the client's name.
+    pub application: String,
+    /// Any librdkafka setting.
+    pub options: BTreeMap<String, String>,
+    /// How long to wait for a first answer.
+    pub connect_timeout: Duration,
+    /// How often to look for new partitions, and for new topics that match a pattern.
+    pub refresh_interval: Duration,
+    /// Bytes of records that may wait in the client, over all partitions.
+    pub buffer_bytes: u64,
+}
+
+impl KafkaSettings {
+    /// Settings with the usual times and sizes: 30 s, 30 s and 64 MiB.
+    #[must_use]
+    pub fn new(brokers: impl Into<String>, topics: Vec<String>, application: impl Into<String>) -> Self {
+        Self {
+            brokers: brokers.into(),
+            topics,
+            application: application.into(),
+            options: BTreeMap::new(),
+            connect_timeout: Duration::from_secs(30),
+            refresh_interval: Duration::from_secs(30),
+            buffer_bytes: 64 << 20,
+        }
+    }
+
+    /// The librdkafka settings for reading `partitions` partitions.
+    ///
+    /// # Errors
+    ///
+    /// When an option contradicts what the source relies on.
+    pub(super) fn client(&self, partitions: usize) -> Result<BTreeMap<String, String>, Error> {
+        // librdkafka's limit holds per partition; its default of 64 MiB each is what eats memory on wide topics.
+        let share = self.buffer_bytes / 1024 / u64::try_from(partitions.max(1)).unwrap_or(u64::MAX);
+        let mut options: BTreeMap<String, String> = BTreeMap::new();
+        let mut set = |name: &str, value: String| options.insert(name.to_owned(), value);
+        set("bootstrap.servers", self.brokers.clone());
+        set("group.id", self.application.clone());
+        set("client.id", format!("{}-source-0", self.application));
+        set("isolation.level", "read_committed".to_owned());
+        set("queued.max.messages.kbytes", share.clamp(256, 16 << 10).to_string());
+        // A partition's end is told by an empty answer: this is how long the broker waits before it gives one.
+        set("fetch.wait.max.ms", "100".to_owned());
+        options.extend(self.options.clone());
+        for (name, value, reason) in FIXED {
+            if let Some(other) = options.insert(name.to_owned(), value.to_owned()).filter(|other| other != value) {
+                return Err(Error::Kafka {
+                    what: format!("option `{name}` = `{other}`"),
+                    reason: format!("it is always `{value}`, for {reason}; remove it from `source.options`"),
+                });
+            }
+        }
+        Ok(options)
+    }
+
+    /// The topics and patterns to read.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, or a pattern is not a regular expression.
+    pub(super) fn selection(&self) -> Result<Selection, Error> {
+        let mut selection = Selection { names: Vec::new(), patterns: Vec::new() };
+        for topic in &self.topics {
+            if topic.starts_with('^') {
+                selection.patterns.push(Regex::new(topic).map_err(|error| Error::Kafka {
+                    what: format!("topic `{topic}`"),
+                    reason: format!("it is not a pattern: {error}"),
+                })?);
+            } else {
+                selection.names.push(topic.clone());
+            }
+        }
+        if self.topics.is_empty() {
+            let reason = "there are none; set `source.topics` to names, or to a pattern such as \"^shop\\\\..*\"".to_owned();
+            return Err(Error::Kafka { what: "topics".to_owned(), reason });
+        }
+        Ok(selection)
+    }
+}
+
+/// Topics by name and by pattern.
+#[derive(Debug)]
+pub(super) struct Selection {
+    pub(super) names: Vec<String>,
+    pub(super) patterns: Vec<Regex>,
+}
+
+impl Selection {
+    pub(super) fn contains(&self, topic: &str) -> bool {
+        let is_internal = matches!(topic, "__consumer_offsets" | "__transaction_state" | "__share_group_state");
+        self.names.iter().any(|name| name == topic)
+            || (!is_internal && self.patterns.iter().any(|pattern| pattern.is_match(topic)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(topics: &[&str]) -> KafkaSettings {
+        KafkaSettings::new("127.0.0.1:9092", topics.iter().map(ToString::to_string).collect(), "app")
+    }
+
+    #[test]
+    fn options_of_the_user_win_but_not_over_what_the_source_relies_on() {
+        let mut settings = settings(&["a"]);
+        settings.options.insert("fetch.wait.max.ms".into(), "7".into());
+        let client = settings.client(1).expect("valid");
+        assert_eq!(client["fetch.wait.max.ms"], "7");
+        assert_eq!(client["isolation.level"], "read_committed");
+        settings.options.insert("enable.auto.commit".into(), "true".into());
+        let refused = settings.client(1).expect_err("contradiction").to_string();
+        assert!(refused.contains("`enable.auto.commit` = `true`"), "{refused}");
+    }
+
+    #[test]
+    fn the_buffer_is_shared_among_partitions() {
+        let kbytes = |partitions| settings(&["a"]).client(partitions).expect("valid")["queued.max.messages.kbytes"].clone();
+        assert_eq!(kbytes(1), "16384");
+        assert_eq!(kbytes(64), "1024");
+        assert_eq!(kbytes(10_000), "256");
+    }
+
+    #[test]
+    fn topics_are_names_or_patterns() {
+        let selection = settings(&["a.b", "^shop\\..*", "^__.*"]).selection().expect("valid");
+        assert!(selection.contains("a.b") && selection.contains("shop.orders") && selection.contains("__debezium-heartbeat.s"));
+        assert!(!selection.contains("axb") && !selection.contains("my.shop.x") && !selection.contains("__consumer_offsets"));
+        assert!(settings(&["^("]).selection().is_err());
+        assert!(settings(&[]).selection().is_err());
+    }
+}
