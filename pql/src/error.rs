@@ -86,6 +86,16 @@ impl QueryError {
     }
 }
 
+/// The text without line breaks, and cut where nobody would read on: names in messages are as long as the query says.
+fn one_line(text: &str) -> String {
+    const CHARACTERS_MAX: usize = 400;
+    let mut line: String = text.chars().take(CHARACTERS_MAX).map(printable).collect();
+    if line.len() < text.len() {
+        line.push_str("...");
+    }
+    line
+}
+
 fn printable(character: char) -> char {
     if character.is_control() { ' ' } else { character }
 }
@@ -129,11 +139,11 @@ pub(crate) struct Fault {
 
 impl Fault {
     pub(crate) fn new(span: Span, message: impl Into<String>) -> Self {
-        Self { span, message: message.into(), hint: None }
+        Self { span, message: one_line(&message.into()), hint: None }
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        self.hint = Some(one_line(&hint.into()));
         self
     }
 

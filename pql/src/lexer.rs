@@ -31,8 +31,7 @@ pub(crate) struct Lexeme {
 }
 
 /// Longer ones first, so that `<=` is not read as `<`.
-const SYMBOLS: [&str; 16] =
-    ["==", "!=", "<>", "<=", ">=", "=", "<", ">", "(", ")", "[", "]", ",", ".", "*", ";"];
+const SYMBOLS: [&str; 16] = ["==", "!=", "<>", "<=", ">=", "=", "<", ">", "(", ")", "[", "]", ",", ".", "*", ";"];
 
 /// All words of the text; the last is [`Token::End`], which stands right after the last word.
 pub(crate) fn lexemes(text: &str) -> Result<Vec<Lexeme>, Fault> {

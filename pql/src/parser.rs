@@ -46,11 +46,8 @@ impl Parser {
         self.expect("FOR")?;
         self.eat("EACH");
         let entity = self.column()?;
-        let only = if self.eat_symbol("=") || self.eat_symbol("==") || self.eat("IN") {
-            Some(self.constant()?)
-        } else {
-            None
-        };
+        let only =
+            if self.eat_symbol("=") || self.eat_symbol("==") || self.eat("IN") { Some(self.constant()?) } else { None };
         let population = if self.eat("WHERE") { Some(self.condition()?) } else { None };
         let assuming = if self.eat("ASSUMING") { Some(self.condition()?) } else { None };
         self.eat_symbol(";");
@@ -105,7 +102,9 @@ impl Parser {
     }
 
     fn condition(&mut self) -> Result<Condition, Fault> {
-        self.nested(|parser| parser.chain("OR", |parser| parser.chain("AND", Self::negation, Condition::And), Condition::Or))
+        self.nested(|parser| {
+            parser.chain("OR", |parser| parser.chain("AND", Self::negation, Condition::And), Condition::Or)
+        })
     }
 
     /// One part, or several with `keyword` between them.
@@ -147,7 +146,7 @@ impl Parser {
         let relation_span = start.to(self.before());
         let constant = self.constant()?;
         if let (Constant::One(literal), Relation::In) = (&constant, relation) {
-            return Err(Fault::new(literal.span, "IN takes a list").hint("write (a, b)"));
+            return Err(Fault::new(literal.span, "IN takes a list").hint("a list stands in brackets: (1, 2)"));
         }
         Ok(Condition::Compare(Comparison { operand, relation, relation_span, negated, constant }))
     }

@@ -3,8 +3,8 @@
 use std::fmt::{self, Display, Formatter, Write as _};
 
 use relational::{
-    Aggregate, ColumnId, ColumnRef, Condition, Constant, EventTime, Operand, Problem, Relation, Schema, TableId, Target,
-    Task, Value,
+    Aggregate, ColumnId, ColumnRef, Condition, Constant, EventTime, Operand, Problem, Relation, Schema, TableId,
+    Target, Task, Value,
 };
 
 use crate::parser::{function_name, relation_name, unit_name};
@@ -49,7 +49,8 @@ fn entity_text(task: &Task, schema: &Schema) -> String {
         _ => None,
     };
     let entity = column_text(schema, task.entity, column);
-    let values = |keys: &[relational::Key]| -> Vec<Value> { keys.iter().flat_map(|key| key.values().to_vec()).collect() };
+    let values =
+        |keys: &[relational::Key]| -> Vec<Value> { keys.iter().flat_map(|key| key.values().to_vec()).collect() };
     match task.only.as_deref().map(values).as_deref() {
         None => entity,
         Some([value]) => format!("{entity} = {}", Literal(value)),

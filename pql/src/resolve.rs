@@ -94,7 +94,7 @@ impl Resolver<'_> {
         for literal in literals {
             let value = comparand.value(literal)?;
             if value.is_null() {
-                return Err(Fault::new(literal.span, format!("the key `{}` is never null", comparand.name())));
+                return Err(Fault::new(literal.span, format!("the key {} is never null", comparand.name())));
             }
             if comparand.data_type() == DataType::Date && !matches!(value, relational::Value::Date(_)) {
                 return Err(Fault::new(column.span.to(literal.span), "a key of type date is a day without a time"));
@@ -154,7 +154,12 @@ impl Resolver<'_> {
             Place::Target | Place::Population if table != self.entity => {
                 let message = format!("{written} is not a column of the entity's table `{entity}`");
                 let fault = Fault::new(column.span, message);
-                return Err(fault.hint(format!("aggregate it, as in {}", self.aggregated(place, column))));
+                let is_child = self.schema.children_of(self.entity).any(|(_, link)| link.child == table);
+                return Err(if is_child {
+                    fault.hint(format!("aggregate it, as in {}", self.aggregated(place, table, &name.text)))
+                } else {
+                    fault.hint("columns of other tables are read by aggregates, over tables that point at the entity")
+                });
             }
             Place::Target => self.check_target_column(column, found)?,
             Place::Population | Place::Filter(_) => {}
@@ -162,10 +167,14 @@ impl Resolver<'_> {
         Ok(found)
     }
 
-    fn aggregated(&self, place: Place, column: &syntax::Column) -> String {
-        let name = column.column.as_ref().map_or("*", |name| name.text.as_str());
-        let window = if place == Place::Target { "0, 30, days" } else { "-INF, 0" };
-        format!("LAST({}.{name}, {window})", column.table.text)
+    fn aggregated(&self, place: Place, table: TableId, column: &str) -> String {
+        let table = self.schema.table(table);
+        let window = match (place, table.time) {
+            (Place::Target, _) => ", 0, 30, days",
+            (_, Some(_)) => ", -INF, 0",
+            (_, None) => "",
+        };
+        format!("LAST({}.{column}{window})", table.name)
     }
 
     fn check_target_column(&self, written: &syntax::Column, column: ColumnRef) -> Result<(), Fault> {

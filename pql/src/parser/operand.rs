@@ -44,8 +44,13 @@ impl Parser {
         if matches!(self.token(), Token::Word(_)) && self.ahead(1) == &Token::Symbol("(") {
             return self.aggregate().map(Operand::Aggregate);
         }
-        if !matches!(self.token(), Token::Word(_) | Token::Quoted(_)) {
+        let reserved = ["FOR", "WHERE", "ASSUMING", "AND", "OR", "NOT"].iter().any(|keyword| self.at_keyword(keyword));
+        if reserved || !matches!(self.token(), Token::Word(_) | Token::Quoted(_)) {
             return Err(self.expected("a column or an aggregate"));
+        }
+        if FUNCTIONS.iter().any(|(name, _)| self.at_keyword(name)) {
+            self.advance();
+            return Err(self.expected("`(`"));
         }
         self.column().map(Operand::Column)
     }
@@ -54,7 +59,9 @@ impl Parser {
     pub(super) fn column(&mut self) -> Result<Column, Fault> {
         let table = self.name("a table")?;
         if !self.eat_symbol(".") {
-            return Err(self.expected("`.`").hint(format!("a column is written with its table: {}.column", table.text)));
+            return Err(self
+                .expected("`.`")
+                .hint(format!("a column is written with its table: {}.column", table.text)));
         }
         let span = self.span();
         let column = if self.eat_symbol("*") { None } else { Some(self.name("a column or `*`")?) };

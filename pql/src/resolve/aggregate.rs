@@ -40,7 +40,9 @@ impl Resolver<'_> {
             format!("`{entity}` is the entity's own table, and an aggregate needs rows that point at the entity")
         } else if let Some((_, link)) = between {
             let through = name(link.parent);
-            format!("`{child_name}` points at `{entity}` only through `{through}`, and an aggregate follows one foreign key")
+            format!(
+                "`{child_name}` points at `{entity}` only through `{through}`, and an aggregate follows one foreign key"
+            )
         } else if direct(self.entity, child).next().is_some() {
             format!("`{entity}` points at `{child_name}`, and an aggregate needs rows that point at the entity")
         } else {
@@ -90,7 +92,7 @@ impl Resolver<'_> {
             return Ok(());
         }
         let what = if number && is_id { "an id" } else { definition.data_type.name() };
-        Err(Fault::new(span, format!("{name} needs {wanted}, and `{}` is of type {what}", definition.name)))
+        Err(Fault::new(span, format!("{name} needs {wanted}, and `{}` is {what}", definition.name)))
     }
 
     /// The window, which must lie on the right side of the anchor.
@@ -110,7 +112,8 @@ impl Resolver<'_> {
             };
         };
         if self.schema.table(table).time.is_none() {
-            let message = format!("table `{}` has no time column, so its rows lie in no window", written.column.table.text);
+            let message =
+                format!("table `{}` has no time column, so its rows lie in no window", written.column.table.text);
             return Err(Fault::new(window.span, message).hint("leave the window out, or give the table a time column"));
         }
         let too_far = |count: i64| window.unit.after(EventTime(0), count).0.abs() > limits::WINDOW_MICROS_MAX;
@@ -118,7 +121,7 @@ impl Resolver<'_> {
             return Err(Fault::new(window.span, "the window reaches further than 1,000 years"));
         }
         if window.start.is_some_and(|start| start >= window.end) {
-            return Err(Fault::new(window.span, "the window ends before it starts")
+            return Err(Fault::new(window.span, "the window is empty: its end is not after its start")
                 .hint("the start is the earlier end: -30, 0 looks back and 0, 30 ahead"));
         }
         place.check_side(window)?;

@@ -50,7 +50,7 @@ fn check_relation(comparison: &Comparison, comparand: &Comparand) -> Result<(), 
         return Ok(());
     }
     let name = relation_name(relation);
-    let message = format!("{name} cannot compare {}, which is of type {}", comparand.name(), data_type.name());
+    let message = format!("`{name}` cannot compare {}, which is of type {}", comparand.name(), data_type.name());
     let fault = Fault::new(comparison.relation_span, message);
     Err(match data_type {
         DataType::List => fault.hint("a list is asked with CONTAINS or IS NULL"),
@@ -67,13 +67,14 @@ fn constant(comparison: &Comparison, comparand: &Comparand) -> Result<Constant, 
             for literal in literals {
                 values.push(comparand.value(literal)?);
                 if matches!(literal.kind, syntax::LiteralKind::Null) {
-                    return Err(Fault::new(literal.span, "nothing equals NULL").hint("ask with OR .. IS NULL"));
+                    return Err(Fault::new(literal.span, "nothing equals NULL")
+                        .hint("leave it out of the list and ask with OR and IS NULL"));
                 }
             }
             Ok(Constant::List(values))
         }
         syntax::Constant::Many(_, span) => {
-            let fault = Fault::new(*span, format!("{} takes one constant, not a list", relation_name(relation)));
+            let fault = Fault::new(*span, format!("`{}` takes one constant, not a list", relation_name(relation)));
             Err(if relation == Relation::Equal { fault.hint("write IN") } else { fault })
         }
         syntax::Constant::One(literal) if matches!(relation, Relation::Is | Relation::IsNot) => {

@@ -70,9 +70,11 @@ impl Comparand {
     }
 
     fn number(&self, literal: &Literal, number: &str) -> Result<Value, Fault> {
-        let float: f64 = number.parse().ok().filter(|float: &f64| float.is_finite()).ok_or_else(|| {
-            Fault::new(literal.span, format!("the number `{number}` is too large"))
-        })?;
+        let float: f64 = number
+            .parse()
+            .ok()
+            .filter(|float: &f64| float.is_finite())
+            .ok_or_else(|| Fault::new(literal.span, format!("the number `{number}` is too large")))?;
         let whole = number.parse::<i64>().ok();
         Ok(match self.data_type {
             DataType::Text => Value::text(number),

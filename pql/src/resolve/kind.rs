@@ -1,8 +1,6 @@
 //! The kind of prediction, which follows from the target and how it is asked for.
 
-use relational::{
-    Aggregate, ColumnRef, DataType, Function, Problem, Schema, SemanticType, TableId, Target, TaskKind,
-};
+use relational::{Aggregate, ColumnRef, DataType, Function, Problem, Schema, SemanticType, TableId, Target, TaskKind};
 
 use super::constant::result_type;
 use super::semantic;
@@ -33,7 +31,9 @@ fn of_condition(asked: Problem) -> Result<TaskKind, String> {
     match asked {
         Problem::Plain | Problem::Classify { top: None } => Ok(TaskKind::Binary),
         Problem::Classify { top: Some(_) } => Err("a condition has two classes, so TOP means nothing".to_owned()),
-        Problem::Rank { .. } => Err("RANK needs LIST_DISTINCT or a foreign key as its target, not a condition".to_owned()),
+        Problem::Rank { .. } => {
+            Err("RANK needs LIST_DISTINCT or a foreign key as its target, not a condition".to_owned())
+        }
         Problem::Forecast { .. } => Err("FORECAST needs an aggregate as its target, not a condition".to_owned()),
     }
 }
@@ -52,12 +52,16 @@ fn of_aggregate(schema: &Schema, aggregate: &Aggregate, asked: Problem) -> Resul
     }
     match asked {
         Problem::Plain => Ok(plain),
-        Problem::Classify { top } => classes(data_type, top).ok_or_else(|| format!("the values of {name} are no classes")),
+        Problem::Classify { top } => {
+            classes(data_type, top).ok_or_else(|| format!("the values of {name} are no classes"))
+        }
         Problem::Rank { .. } => Err(format!("RANK needs LIST_DISTINCT as its target, not {name}")),
         Problem::Forecast { .. } if plain != TaskKind::Regression => {
             Err("FORECAST needs an aggregate whose value is a number".to_owned())
         }
-        Problem::Forecast { steps } if steps > STEPS_MAX => Err(format!("FORECAST takes at most {STEPS_MAX} timeframes")),
+        Problem::Forecast { steps } if steps > STEPS_MAX => {
+            Err(format!("FORECAST takes at most {STEPS_MAX} timeframes"))
+        }
         Problem::Forecast { steps: 1 } => Ok(TaskKind::Regression),
         Problem::Forecast { .. } => Ok(TaskKind::Forecast),
     }
@@ -69,7 +73,9 @@ fn of_list(schema: &Schema, aggregate: &Aggregate, asked: Problem) -> Result<Tas
         Problem::Classify { .. } => Ok(TaskKind::Multiclass),
         Problem::Forecast { .. } => Err("FORECAST needs an aggregate whose value is a number".to_owned()),
         Problem::Plain | Problem::Rank { .. } if links => Ok(TaskKind::Ranking),
-        Problem::Plain | Problem::Rank { .. } => Err("LIST_DISTINCT predicts links, so it needs a foreign key".to_owned()),
+        Problem::Plain | Problem::Rank { .. } => {
+            Err("LIST_DISTINCT predicts links, so it needs a foreign key".to_owned())
+        }
     }
 }
 
@@ -106,9 +112,12 @@ fn is_link(schema: &Schema, column: ColumnRef) -> bool {
 pub(crate) fn is_free_text(schema: &Schema, target: &Target) -> bool {
     let column = match target {
         Target::Column(column) => *column,
-        Target::Aggregate(Aggregate { function: Function::First | Function::Last, table, column: Some(column), .. }) => {
-            ColumnRef { table: *table, column: *column }
-        }
+        Target::Aggregate(Aggregate {
+            function: Function::First | Function::Last,
+            table,
+            column: Some(column),
+            ..
+        }) => ColumnRef { table: *table, column: *column },
         _ => return false,
     };
     semantic(schema, column) == SemanticType::Text

@@ -6,7 +6,7 @@ use crate::error::Fault;
 use crate::syntax::Name;
 
 /// Names listed in a hint at most.
-const LISTED_MAX: usize = 12;
+const LISTED_MAX: usize = 20;
 
 /// The table of this name.
 pub(crate) fn table(schema: &Schema, name: &Name) -> Result<TableId, Fault> {
@@ -37,7 +37,11 @@ pub(crate) fn column(schema: &Schema, table: TableId, name: &Name) -> Result<Col
 
 fn listed<'a>(fault: Fault, what: &str, names: impl Iterator<Item = &'a str>) -> Fault {
     let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
-    if names.is_empty() || names.len() > LISTED_MAX { fault } else { fault.hint(format!("{what} {}", names.join(", "))) }
+    if names.is_empty() || names.len() > LISTED_MAX {
+        fault
+    } else {
+        fault.hint(format!("{what} {}", names.join(", ")))
+    }
 }
 
 /// The name most like the one written, if any is near enough to be what was meant.

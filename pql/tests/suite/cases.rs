@@ -1,22 +1,22 @@
-//! Queries and what becomes of them, as text. `UPDATE=1 cargo test -p pql --test cases` writes what the compiler says
-//! now; review it with `git diff`.
-
-mod common;
+//! Queries and what becomes of them, as text. `UPDATE=1 cargo test -p pql cases` writes what the compiler says now;
+//! review it with `git diff`.
 
 use std::fs;
 
 use relational::{Schema, Task};
+
+use crate::schema;
 
 const BETWEEN: &str = "\n====\n";
 const OUTCOME: &str = "\n----\n";
 
 #[test]
 fn every_case_has_the_outcome_written_down() {
-    let schema = common::schema(&common::read("tests/cases/schema.txt"));
+    let schema = schema::parse(&schema::read("tests/cases/schema.txt"));
     let mut wrong = Vec::new();
     for file in ["accepted", "names", "places", "syntax", "types", "unserved", "windows"] {
         let relative = format!("tests/cases/{file}.txt");
-        let before = common::read(&relative);
+        let before = schema::read(&relative);
         let cases: Vec<String> = before
             .trim_end_matches('\n')
             .split(BETWEEN)
@@ -27,7 +27,7 @@ fn every_case_has_the_outcome_written_down() {
             .collect();
         let after = cases.join(BETWEEN) + "\n";
         if after != before && update() {
-            fs::write(common::path(&relative), &after).expect("the case file can be written");
+            fs::write(schema::path(&relative), &after).expect("the case file can be written");
         } else if after != before {
             let changed = after.split(BETWEEN).zip(before.split(BETWEEN)).find(|(after, before)| after != before);
             wrong.push(format!("{relative}: {changed:#?}"));

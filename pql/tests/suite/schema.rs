@@ -1,4 +1,4 @@
-//! What the tests share: schemas and cases as text.
+//! Schemas as text, and where the tests' files stand.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,18 +6,18 @@ use std::path::{Path, PathBuf};
 use relational::{Column, ColumnId, DataType, ForeignKey, Schema, SemanticType, Table, TableId};
 
 /// A file of this crate's folder.
-pub fn path(relative: &str) -> PathBuf {
+pub(crate) fn path(relative: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(relative)
 }
 
 /// The text of a file of this crate's folder.
-pub fn read(relative: &str) -> String {
+pub(crate) fn read(relative: &str) -> String {
     fs::read_to_string(path(relative)).unwrap_or_else(|error| panic!("cannot read {relative}: {error}"))
 }
 
 /// A schema from one line per table: `name: column type [key] [when] [category | prose | ignored] [-> parent], ...`.
 /// A `~` stands for a space in a column's name; a foreign key of several columns repeats the arrow on each.
-pub fn schema(text: &str) -> Schema {
+pub(crate) fn parse(text: &str) -> Schema {
     let lines: Vec<(&str, &str)> = text.lines().filter_map(|line| line.split_once(": ")).collect();
     let mut tables = Vec::new();
     let mut links = Vec::new();
