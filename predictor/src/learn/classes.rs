@@ -45,7 +45,7 @@ struct Expert {
 pub(super) fn fit(member: Member, examples: &Examples, labels: &[u32], classes: u32) -> (Classes, Report) {
     let recent = RecentClasses::fit(&examples.past, labels, classes);
     let floor: Vec<Vec<f64>> = examples.past.iter().map(|past| recent.probabilities(past)).collect();
-    let mut report = Report::of_last_k(labels.len(), Source::Labels, recent.newest, recent.strength);
+    let mut report = Report::of_last_k(labels.len(), Source::Labels, &[recent.newest], recent.strength);
     judge(&mut report, &floor, labels, classes);
     let factors = match &examples.prior {
         Some(prior) => prior.iter().zip(recent.base()).map(|(prior, base)| prior / base).collect(),

@@ -45,7 +45,7 @@ pub struct Diagnostics {
     /// What `last-k` looks at.
     pub source: Source,
     /// How many of the newest values `last-k` looks at.
-    pub newest: usize,
+    pub newest: Vec<usize>,
     /// How many values' worth of the base rate `last-k` mixes in.
     pub strength: f64,
 }
@@ -118,7 +118,7 @@ impl Fitted {
 
 impl Report {
     /// Of `last-k`, before anything is learned from the features.
-    pub(super) fn of_last_k(examples: usize, source: Source, newest: usize, strength: f64) -> Self {
+    pub(super) fn of_last_k(examples: usize, source: Source, newest: &[usize], strength: f64) -> Self {
         let diagnostics = Diagnostics {
             examples,
             columns: 0,
@@ -131,7 +131,7 @@ impl Report {
             iterations: 0,
             converged: true,
             source,
-            newest,
+            newest: newest.to_vec(),
             strength,
         };
         Self { diagnostics, fallback: None, weights: Vec::new() }

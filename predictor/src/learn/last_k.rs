@@ -5,8 +5,9 @@ use super::metrics::{count, log_loss, mean_absolute_error};
 use super::platt::{Logistic, log_odds, probability};
 use super::standard::Standard;
 
-/// How many of the newest values are looked at.
-const COUNTS: [usize; 6] = [1, 3, 5, 10, 20, 40];
+/// How many of the newest values are looked at. Several counts together stand for the mean of their means, in which
+/// older values weigh less: seldom the best, and never far from it.
+const COUNTS: [&[usize]; 7] = [&[3, 10, 40], &[1], &[3], &[5], &[10], &[20], &[40]];
 /// So many values' worth of the base rate are mixed in.
 const STRENGTHS: [f64; 6] = [0.5, 1.0, 2.0, 4.0, 8.0, 16.0];
 /// What a fitted logistic must save per example to be worth its two parameters, in nats times examples.
@@ -21,11 +22,13 @@ pub enum Source {
     Atoms,
 }
 
-/// The mean of the newest values of a past, smoothed: `(sum of the last k + strength · base) / (found + strength)`.
+/// The mean of the newest values of a past, smoothed: `(sum of the last k + strength · base) / (found + strength)`;
+/// averaged where there are several k.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Recent {
     pub(super) source: Source,
-    pub(super) newest: usize,
+    /// Rising.
+    pub(super) newest: &'static [usize],
     pub(super) strength: f64,
     pub(super) base: f64,
 }
@@ -63,11 +66,17 @@ impl Recent {
     /// The smoothed mean.
     pub(super) fn mean(&self, past: &Past) -> f64 {
         let (mut sum, mut found) = (self.strength * self.base, self.strength);
-        for value in self.source.values(past).take(self.newest) {
-            sum += value;
-            found += 1.0;
-        }
-        sum / found
+        let mut values = self.source.values(past);
+        let mut taken = 0;
+        let means = self.newest.iter().map(|newest| {
+            for value in values.by_ref().take(newest - taken) {
+                sum += value;
+                found += 1.0;
+            }
+            taken = *newest;
+            sum / found
+        });
+        means.sum::<f64>() / count(self.newest.len())
     }
 
     fn means(&self, past: &[Past]) -> Vec<f64> {
@@ -87,7 +96,8 @@ impl Recent {
     }
 
     fn candidates(source: Source, base: f64) -> impl Iterator<Item = Self> {
-        let strengths = move |newest| STRENGTHS.map(|strength| Self { source, newest, strength, base });
+        let strengths =
+            move |newest: &'static [usize]| STRENGTHS.map(|strength| Self { source, newest, strength, base });
         COUNTS.into_iter().flat_map(strengths)
     }
 
@@ -146,7 +156,7 @@ impl RecentBinary {
         match curved.map(|curved| (curved.loss(&means, truths) + LOGISTIC_COST, curved)) {
             Some((loss, curved)) if loss < plain_loss => (curved, loss),
             _ if probabilities_already => (plain, plain_loss),
-            _ => (Self { recent: Recent { newest: 0, base: rate, ..recent }, ..plain }, f64::INFINITY),
+            _ => (Self { recent: Recent { newest: &[0], base: rate, ..recent }, ..plain }, f64::INFINITY),
         }
     }
 
@@ -165,7 +175,7 @@ impl RecentClasses {
         base.iter_mut().for_each(|share| *share /= total);
         let mut best = Self { newest: 0, strength: 1.0, base };
         let mut least = best.loss(past, labels);
-        for newest in COUNTS {
+        for newest in COUNTS.iter().filter(|counts| counts.len() == 1).map(|counts| counts[0]) {
             for strength in STRENGTHS {
                 let tried = Self { newest, strength, base: best.base.clone() };
                 let loss = tried.loss(past, labels);

@@ -41,6 +41,7 @@ impl Logistic {
         fitted.solve(&points, true);
         if fitted.slope < SLOPE_MIN {
             fitted.slope = SLOPE_MIN;
+            fitted.iterations = 0;
             fitted.solve(&points, false);
         }
         Some(fitted)
@@ -58,33 +59,25 @@ impl Logistic {
 
     /// Minimises the penalised loss over the intercept, and over the slope when it is free.
     fn solve(&mut self, points: &[(f64, bool)], slope_is_free: bool) {
-        let tolerance = 1e-9 * count(points.len());
         let mut loss = penalised_loss(points, self.slope, self.intercept);
         self.converged = false;
-        for _ in 0..STEPS_MAX {
-            let (gradient, step) = newton(points, self.slope, self.intercept, slope_is_free);
-            self.converged = gradient.0.abs().max(gradient.1.abs()) <= tolerance;
-            if self.converged {
-                return;
-            }
+        while !self.converged && self.iterations < STEPS_MAX {
             self.iterations += 1;
+            let (gradient, step) = newton(points, self.slope, self.intercept, slope_is_free);
             let descent = gradient.0 * step.0 + gradient.1 * step.1;
+            // Twice what is left to gain, to second order; below rounding no line search can tell steps apart.
+            self.converged = descent <= 1e-11 * (1.0 + loss);
             let mut size = 1.0;
-            let better = loop {
+            let (slope, intercept, reached) = loop {
                 let (slope, intercept) = (self.slope - size * step.0, self.intercept - size * step.1);
                 let tried = penalised_loss(points, slope, intercept);
-                if tried <= loss - 1e-4 * size * descent {
-                    break Some((slope, intercept, tried));
+                if self.converged || tried <= loss - 1e-4 * size * descent {
+                    break (slope, intercept, tried);
                 }
                 size /= 2.0;
-                if size < 1e-10 {
-                    break None;
+                if size < 1e-12 {
+                    return;
                 }
-            };
-            let Some((slope, intercept, reached)) = better else {
-                // No step lowers the loss by more than rounding: as good as it gets.
-                self.converged = descent <= 1e-9 * (1.0 + loss.abs());
-                return;
             };
             (self.slope, self.intercept, loss) = (slope, intercept, reached);
         }
