@@ -10,6 +10,10 @@ use super::standard::Standard;
 const COUNTS: [&[usize]; 7] = [&[3, 10, 40], &[1], &[3], &[5], &[10], &[20], &[40]];
 /// So many values' worth of the base rate are mixed in.
 const STRENGTHS: [f64; 6] = [0.5, 1.0, 2.0, 4.0, 8.0, 16.0];
+/// An entity with fewer past values is a newcomer.
+const NEWCOMER_VALUES: usize = 3;
+/// With fewer newcomers among the examples nothing is known of them in particular.
+const NEWCOMERS_MIN: usize = 5;
 /// What a fitted logistic must save per example to be worth its two parameters, in nats times examples.
 const LOGISTIC_COST: f64 = 2.0;
 
@@ -101,12 +105,24 @@ impl Recent {
         COUNTS.into_iter().flat_map(strengths)
     }
 
-    /// The mean that comes closest to the numbers, by absolute error. Without any past it is the median of the numbers.
+    /// Candidates that smooth to what all examples have in common, then such that smooth to what newcomers have.
+    fn candidates_of_targets(
+        source: Source,
+        past: &[Past],
+        targets: &[f64],
+        typical: fn(&[f64]) -> f64,
+    ) -> impl Iterator<Item = Self> {
+        let new = past.iter().zip(targets).filter(|(past, _)| source.values(past).count() < NEWCOMER_VALUES);
+        let new: Vec<f64> = new.map(|(_, target)| *target).collect();
+        let of_new = (new.len() >= NEWCOMERS_MIN).then(|| typical(&new));
+        [Some(typical(targets)), of_new].into_iter().flatten().flat_map(move |base| Self::candidates(source, base))
+    }
+
+    /// The mean that comes closest to the numbers, by absolute error.
     pub(super) fn fit_numbers(past: &[Past], numbers: &[f64]) -> Self {
-        let mut sorted = numbers.to_vec();
-        sorted.sort_by(f64::total_cmp);
-        let base = sorted[sorted.len() / 2];
-        let candidates = Self::candidates(Source::Labels, base).chain(Self::candidates(Source::Atoms, base));
+        let candidates = [Source::Labels, Source::Atoms]
+            .into_iter()
+            .flat_map(|source| Self::candidates_of_targets(source, past, numbers, median));
         Self::choose(candidates, |candidate| {
             mean_absolute_error(&candidate.means(past), numbers).expect("a context has examples")
         })
@@ -136,14 +152,17 @@ impl RecentBinary {
     /// With the summed log loss, parameters paid for.
     fn fit_source(source: Source, past: &[Past], truths: &[bool]) -> (Self, f64) {
         let targets: Vec<f64> = truths.iter().map(|truth| f64::from(*truth)).collect();
-        let rate = (targets.iter().sum::<f64>() + 0.5) / (count(targets.len()) + 1.0);
-        let base = match source {
-            Source::Labels => rate,
-            Source::Atoms => mean_of(past.iter().flat_map(|past| source.values(past))).unwrap_or(rate),
+        let rate = smoothed_rate(&targets);
+        let loss = |candidate: &Recent| -correlation(&candidate.means(past), &targets).abs();
+        let recent = match source {
+            Source::Labels => {
+                Recent::choose(Recent::candidates_of_targets(source, past, &targets, smoothed_rate), loss)
+            }
+            Source::Atoms => {
+                let base = mean_of(past.iter().flat_map(|past| source.values(past))).unwrap_or(rate);
+                Recent::choose(Recent::candidates(source, base), loss)
+            }
         };
-        let recent = Recent::choose(Recent::candidates(source, base), |candidate| {
-            -correlation(&candidate.means(past), &targets).abs()
-        });
         let means = recent.means(past);
         let against = source == Source::Atoms && correlation(&means, &targets) < 0.0;
         let plain = Self { recent, sign: 1.0, logistic: None };
@@ -225,6 +244,18 @@ impl RecentClasses {
         });
         losses.sum()
     }
+}
+
+/// The middle of at least one value; of two middles the greater.
+fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted[sorted.len() / 2]
+}
+
+/// The share of ones among zeros and ones, held off both ends.
+fn smoothed_rate(targets: &[f64]) -> f64 {
+    (targets.iter().sum::<f64>() + 0.5) / (count(targets.len()) + 1.0)
 }
 
 fn mean_of(values: impl Iterator<Item = f64>) -> Option<f64> {
