@@ -172,7 +172,7 @@ impl Compiler<'_> {
         let (numbers, categories) = match &self.subject.label {
             Label::Number(column) => (vec![NumberSource::Column(*column)], Vec::new()),
             Label::Category(column) => (Vec::new(), vec![vec![*column]]),
-            Label::Atom => (vec![NumberSource::Atom], Vec::new()),
+            Label::Target => (vec![NumberSource::Label], Vec::new()),
         };
         let before = names::anchor_prefix(self.schema, &self.plan, anchor);
         let timed = self.schema.table(self.subject.entity).time.is_some();
@@ -229,7 +229,7 @@ impl Compiler<'_> {
                 let tier = match column.source {
                     _ if labels => 0,
                     _ if !central => 6,
-                    NumberSource::Atom => 0,
+                    NumberSource::Atom | NumberSource::Label => 0,
                     NumberSource::Rolled { .. } => 5,
                     NumberSource::Column(_) | NumberSource::Lag(_) if core => 2,
                     NumberSource::Column(_) | NumberSource::Lag(_) => 3,

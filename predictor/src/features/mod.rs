@@ -15,6 +15,8 @@
 mod columns;
 mod compile;
 mod evaluate;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod history;
 mod names;
 mod paths;
@@ -22,6 +24,8 @@ mod plan;
 mod rollup;
 mod stream;
 mod subject;
+#[cfg(test)]
+mod tests;
 mod vocabulary;
 
 use std::sync::Arc;

@@ -26,7 +26,9 @@ pub(crate) fn paths(plan: &Plan, subject: &Subject, executor: &Executor, options
             let with = |steps: &[Step]| Path { steps: [&before, steps].concat() };
             paths.insert(with(&[Step::Down(*link, reach(plan, stream, subject, options))]));
             for rollup in stream.rollups.iter().filter(|_| stream.rolled) {
-                let child = Step::Down(*link, Reach::Newest(options.rolled_rows));
+                // Where the row itself is left out by its key, one more is read.
+                let child =
+                    Step::Down(*link, Reach::Newest(options.rolled_rows + usize::from(by_key(plan, stream, subject))));
                 paths.insert(with(&[child, Step::Down(rollup.foreign_key, Reach::All)]));
             }
         }
@@ -54,12 +56,16 @@ fn anchor_steps(plan: &Plan, anchor: usize) -> Vec<Step> {
 }
 
 fn reach(plan: &Plan, stream: &Stream, subject: &Subject, options: &FeatureOptions) -> Reach {
-    if subject.is_static && stream.child == plan.entity && stream.detail == Detail::Untimed {
-        // The row itself is left out by its key, so that one more is read.
+    if by_key(plan, stream, subject) {
         return Reach::Newest(options.rows + 1);
     }
     match (stream.detail, Span::Twelve.micros(subject.unit_micros)) {
         (Detail::Brief, Some(micros)) => Reach::Recent { rows: options.brief_rows, micros },
         _ => Reach::All,
     }
+}
+
+/// Whether the row itself is among the stream's rows and left out by its key: siblings without a time.
+fn by_key(plan: &Plan, stream: &Stream, subject: &Subject) -> bool {
+    subject.is_static && stream.child == plan.entity && stream.detail == Detail::Untimed
 }

@@ -94,6 +94,8 @@ pub(crate) enum NumberSource {
     Column(ColumnId),
     /// What the row contributes to the target.
     Atom,
+    /// The target of a row that is its own example.
+    Label,
     /// A time or day of the row, as signed log days after the row's own time.
     Lag(ColumnId),
     /// A value of a roll-up.

@@ -1,10 +1,10 @@
 //! Reads one stream as of a query: the newest rows once, and the sums of its windows.
 
 use graph_store::{Children, Snapshot, Version};
-use relational::{ColumnId, EventTime, Key, RowKey, Value, Window};
+use relational::{ColumnId, Condition, EventTime, Key, Operand, RowKey, Target, Value, Window};
 
 use crate::Error;
-use crate::executor::Executor;
+use crate::executor::{Executor, compare};
 
 use super::FeatureOptions;
 use super::plan::{Clock, Detail, NumberSource, Span, Stream};
@@ -111,6 +111,7 @@ impl Loaded {
                 self.cells.push(match number.source {
                     NumberSource::Column(column) => version.row.value(column).as_f64().unwrap_or(f64::NAN),
                     NumberSource::Atom => executor.atom_of(&version.row).unwrap_or(f64::NAN),
+                    NumberSource::Label => label(executor, view, version)?.unwrap_or(f64::NAN),
                     NumberSource::Lag(column) => days_after(version, column),
                     NumberSource::Rolled { rollup, value } => {
                         rolled.get(offset[rollup] + value).copied().unwrap_or(f64::NAN)
@@ -196,6 +197,19 @@ fn newest(handles: &[Children], view: &View<'_>, limit: usize) -> Result<(Vec<Ve
     complete &= rows.len() <= limit;
     rows.truncate(limit);
     Ok((rows, complete))
+}
+
+/// The target of a row that is its own example.
+fn label(executor: &Executor, view: &View<'_>, version: &Version) -> Result<Option<f64>, Error> {
+    // One comparison of one column needs no more than the row, and this is read 64 times for each query.
+    if let Target::Condition(Condition::Compare { operand: Operand::Column(of), relation, constant }) =
+        &executor.task().target
+    {
+        let holds = compare(version.row.value(of.column), *relation, constant);
+        return Ok(holds.map(|holds| f64::from(u8::from(holds))));
+    }
+    let label = executor.target_of_row(view.snapshot, version.clone())?;
+    Ok(label.and_then(|label| label.as_f64()))
 }
 
 /// Signed log days from the row's own time to the time in a column.

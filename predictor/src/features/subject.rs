@@ -38,8 +38,8 @@ pub(crate) enum Label {
     Number(ColumnId),
     /// A column that names a class.
     Category(ColumnId),
-    /// [`Executor::atom_of`].
-    Atom,
+    /// The executor says.
+    Target,
 }
 
 impl Subject {
@@ -66,7 +66,7 @@ impl Subject {
                     Label::Category(column.column)
                 }
             }
-            Target::Condition(_) | Target::Aggregate(_) => Label::Atom,
+            Target::Condition(_) | Target::Aggregate(_) => Label::Target,
         };
         Self {
             entity: task.entity,
