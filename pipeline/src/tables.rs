@@ -25,7 +25,9 @@ pub fn files(settings: &Settings) -> Result<Vec<TableFile>, ConfigError> {
             time: raw.time.clone(),
             foreign_keys,
             columns,
-            ..TableFile::default()
+            only: (!raw.only.0.is_empty()).then(|| raw.only.0.clone()),
+            delimiter: raw.delimiter.and_then(|delimiter| u8::try_from(delimiter).ok()),
+            null_values: raw.null_values.0.clone(),
         })
     });
     tables.collect()
@@ -42,7 +44,7 @@ fn column_override(raw: &RawColumn) -> ColumnOverride {
         arrives_after: raw.arrives_after.map(|micros| micros.0),
         hidden: raw.hidden,
         unit: raw.unit.as_deref().and_then(unit_named),
-        ..ColumnOverride::default()
+        null_values: raw.null_values.0.clone(),
     }
 }
 

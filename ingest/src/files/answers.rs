@@ -71,7 +71,8 @@ pub fn write_answers(out: &Path, questions: &Questions, columns: &[(String, Answ
     }
     let format = format_of(out)?;
     let created = File::create(out);
-    let file = BufWriter::new(created.map_err(|source| Error::File { doing: "write", path: out.to_owned(), source })?);
+    let file =
+        BufWriter::new(created.map_err(|source| Error::File { doing: "write", path: out.to_owned(), source })?);
     let batches = answered(questions, columns).map_err(|error| failed(out, error))?;
     match format {
         Format::Parquet => write_parquet(file, &batches).map_err(|error| failed(out, error)),

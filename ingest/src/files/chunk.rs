@@ -90,9 +90,8 @@ pub(super) fn from_csv(file: &mut CsvFile, places: &[usize], layout: &Layout) ->
     let mut rows = 0;
     while rows < BATCH_ROWS && file.advance()? {
         let record = file.record();
-        let mut refusal = (record.len() != fields).then(|| {
-            (Stage::Decode, format!("the line has {} fields but the header {fields} columns", record.len()))
-        });
+        let mut refusal = (record.len() != fields)
+            .then(|| (Stage::Decode, format!("the line has {} fields but the header {fields} columns", record.len())));
         let mut missing = None;
         for ((wanted, builder), place) in layout.columns.iter().zip(&mut builders).zip(places) {
             let field = record.get(*place).unwrap_or_default();

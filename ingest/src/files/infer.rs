@@ -49,8 +49,7 @@ fn links(tables: &[TableFile], surveys: &[Survey]) -> Result<Vec<ForeignKey>, Er
 
 /// The types of each table's columns.
 fn types(tables: &[TableFile], surveys: &[Survey], links: &[ForeignKey]) -> Result<Vec<Vec<DataType>>, Error> {
-    let keys: Vec<Vec<ColumnId>> =
-        tables.iter().zip(surveys).map(|(file, survey)| places(&file.key, survey)).collect();
+    let keys: Vec<Vec<ColumnId>> = tables.iter().zip(surveys).map(|(file, survey)| places(&file.key, survey)).collect();
     let mut members: Vec<(TableId, ColumnId)> = Vec::new();
     let mut joined = Vec::new();
     let mut place = |member: (TableId, ColumnId)| {

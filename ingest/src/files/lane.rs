@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use relational::{Cell, Change, ColumnId, DeadLetter, EventTime, Key, Op, Position, Table, TableId, Value};
 
+use super::TableFile;
 use super::chunk::{Chunk, Layout, Wanted};
 use super::column::Texts;
 use super::rows::Rows;
 use super::survey::null_values;
 use super::table_reader::TableReader;
-use super::TableFile;
 use crate::Error;
 
 /// A table's records and late values.

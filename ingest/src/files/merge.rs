@@ -138,9 +138,8 @@ fn tables_in_order(tables: &[TableFile]) -> Vec<&TableFile> {
     let mut ordered = Vec::with_capacity(left.len());
     while !left.is_empty() {
         let waits_for = |parent: &str, own: &str| parent != own && left.iter().any(|table| table.table == parent);
-        let ready = left.iter().position(|table| {
-            !table.foreign_keys.iter().any(|(_, parent)| waits_for(parent, &table.table))
-        });
+        let ready =
+            left.iter().position(|table| !table.foreign_keys.iter().any(|(_, parent)| waits_for(parent, &table.table)));
         ordered.push(left.remove(ready.unwrap_or(0)));
     }
     ordered

@@ -82,6 +82,7 @@ use crate::coerce::EpochUnit;
 pub use answers::{AnswerColumn, write_answers};
 pub use infer::infer;
 pub use merge::TableFiles;
+pub(crate) use open::open_bytes;
 pub use questions::{Question, Questions};
 
 /// One table and the files that it stands in.

@@ -27,9 +27,10 @@ pub(super) fn format_of(path: &Path) -> Result<Format, Error> {
         Some("parquet" | "pq") if plain == name => Ok(Format::Parquet),
         _ => Err(Error::Content {
             path: path.to_owned(),
-            reason: "the name says neither CSV nor Parquet; use .csv or .tsv (with .gz or .zst behind when compressed), \
+            reason:
+                "the name says neither CSV nor Parquet; use .csv or .tsv (with .gz or .zst behind when compressed), \
                      or .parquet"
-                .into(),
+                    .into(),
         }),
     }
 }

@@ -51,9 +51,10 @@ pub(super) fn fields(path: &Path) -> Result<SchemaRef, Error> {
 /// The names of the columns that we can read.
 pub(super) fn header(path: &Path) -> Result<Vec<String>, Error> {
     let fields = fields(path)?;
-    let readable = fields.fields().iter().filter(|field| {
-        arrays::type_of(field.data_type()).is_some() && !field.name().starts_with("__index_level_")
-    });
+    let readable = fields
+        .fields()
+        .iter()
+        .filter(|field| arrays::type_of(field.data_type()).is_some() && !field.name().starts_with("__index_level_"));
     Ok(readable.map(|field| field.name().clone()).collect())
 }
 

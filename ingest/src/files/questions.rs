@@ -142,9 +142,9 @@ fn read_csv(path: &Path) -> Result<Vec<RecordBatch>, Error> {
             return Ok(batches);
         }
         let columns = builders.iter_mut().map(|builder| Arc::new(builder.finish()) as ArrayRef).collect();
-        batches.push(RecordBatch::try_new(Arc::clone(&schema), columns).map_err(|error| Error::Content {
-            path: path.to_owned(),
-            reason: error.to_string(),
-        })?);
+        batches.push(
+            RecordBatch::try_new(Arc::clone(&schema), columns)
+                .map_err(|error| Error::Content { path: path.to_owned(), reason: error.to_string() })?,
+        );
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::TableFile;
 use super::arrays;
 use super::chunk::is_null_text;
 use super::column::Texts;
@@ -10,7 +11,6 @@ use super::names::unknown;
 use super::open::{Format, format_of};
 use super::parquet_file::{self, ParquetFile};
 use super::profile::Profile;
-use super::TableFile;
 use crate::Error;
 
 /// The columns of a table that are read, and their values seen once.
@@ -69,7 +69,10 @@ fn same_columns(path: &Path, header: &[String], first: &[String]) -> Result<(), 
         (None, Some(name)) => format!("has a column `{name}`, which the table's first file has not"),
         (None, None) => return Ok(()),
     };
-    Err(Error::Content { path: path.to_owned(), reason: format!("{reason}: the files of one table need equal columns") })
+    Err(Error::Content {
+        path: path.to_owned(),
+        reason: format!("{reason}: the files of one table need equal columns"),
+    })
 }
 
 fn is_read(file: &TableFile, name: &String) -> bool {

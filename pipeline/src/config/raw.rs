@@ -96,6 +96,14 @@ pub struct RawTable {
     /// What is said of single columns.
     #[serde(default)]
     pub columns: IndexMap<String, RawColumn>,
+    /// The only columns to read, beside keys and time.
+    #[serde(default)]
+    pub only: OneOrMany,
+    /// The delimiter of CSV files, where it is not to be detected.
+    pub delimiter: Option<char>,
+    /// CSV fields and texts that mean null.
+    #[serde(default)]
+    pub null_values: OneOrMany,
 }
 
 /// `[tables.<name>.columns.<column>]`
@@ -116,6 +124,9 @@ pub struct RawColumn {
     pub scale: Option<i8>,
     /// s, ms, us or ns, for times that are sent as whole numbers.
     pub unit: Option<String>,
+    /// CSV fields and texts that mean null in this column.
+    #[serde(default)]
+    pub null_values: OneOrMany,
 }
 
 /// `[tasks.<name>]`
