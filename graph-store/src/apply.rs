@@ -9,12 +9,13 @@ use std::sync::Arc;
 use crate::Error;
 use crate::disk::Disk;
 use crate::keys::History;
-use crate::keys::log::{Place, Record};
+use crate::keys::log::{Edge, Place, Record};
 use crate::keys::page::heads_id;
 use crate::layout::Layout;
-use crate::pages::entry::Entry;
+use crate::pages::entry::{Entry, amend, encode_first};
+use crate::pages::slots::Slots;
 use crate::pages::version::Version;
-use crate::pages::{Block, Body, FANOUT, Page};
+use crate::pages::{Block, Body, FANOUT, Page, heads};
 use crate::pool::Pool;
 
 /// Rows of a page of heads before it is split.
@@ -27,38 +28,29 @@ const FANOUT_WIDE: u64 = FANOUT as u64;
 
 /// Applies one change to the pages.
 pub(crate) fn apply(pool: &mut Pool, disk: &Disk, layout: &Layout, record: &Record) -> Result<(), Error> {
-    let members = 1 + record.edges.len();
-    let mut pages = Pages { pool, disk, sequence: record.version.sequence, weight: record.version.weight() / members };
+    let mut pages = Pages { pool, disk, sequence: record.version.sequence };
+    let version = record.version.borrow();
     let timeline = layout.timeline(record.table);
     if record.new {
         pages.insert_head(record.table, &record.key, record.place)?;
-        let links = record.edges.iter().map(|edge| edge.joined.as_ref().map_or(0, |place| place.entry + 1)).collect();
-        let entry = Entry::new(Arc::clone(&record.key), links, Arc::clone(&record.version));
-        pages.append(&timeline, record.place, entry)?;
+        let joined = record.edges.iter().map(|edge| edge.joined.as_ref().map_or(0, |place| place.entry + 1));
+        let links: Vec<u64> = joined.collect();
+        pages.append(&timeline, record.place, &encode_first(&record.key, &links, &version))?;
     } else {
-        pages.amend(&timeline, record.place, Arc::clone(&record.version), |entry| {
-            for (link, edge) in entry.links.iter_mut().zip(&record.edges) {
-                match (&edge.left, &edge.joined) {
-                    (_, Some(joined)) => *link = joined.entry + 1,
-                    (Some(_), None) => *link = 0,
-                    (None, None) => {}
-                }
-            }
-        })?;
+        pages.amend(&timeline, record.place, &version, &record.edges)?;
     }
     for (index, edge) in layout.foreign_keys(record.table).zip(&record.edges) {
         let history = |place: &Place| History { index, parent: Arc::clone(&place.parent) };
         if let Some(left) = &edge.left {
-            let end = Version { row: None, time: i64::MIN, ..(*record.version).clone() };
-            pages.amend(&history(left), left.entry, Arc::new(end), |_| ())?;
+            let end = Version { row: None, time: i64::MIN, ..version };
+            pages.amend(&history(left), left.entry, &end, &[])?;
         }
         if let Some(kept) = &edge.kept {
-            pages.amend(&history(kept), kept.entry, Arc::clone(&record.version), |_| ())?;
+            pages.amend(&history(kept), kept.entry, &version, &[])?;
         }
         if let Some(joined) = &edge.joined {
-            let links = Box::from([record.place]);
-            let entry = Entry::new(Arc::clone(&record.key), links, Arc::clone(&record.version));
-            pages.append(&history(joined), joined.entry, entry)?;
+            let entry = encode_first(&record.key, &[record.place], &version);
+            pages.append(&history(joined), joined.entry, &entry)?;
         }
     }
     Ok(())
@@ -68,8 +60,6 @@ struct Pages<'a> {
     pool: &'a mut Pool,
     disk: &'a Disk,
     sequence: u64,
-    /// The part of the version's weight that falls to each page that shares it.
-    weight: usize,
 }
 
 impl Pages<'_> {
@@ -78,9 +68,8 @@ impl Pages<'_> {
     }
 
     /// Adds an entry to a history.
-    fn append(&mut self, history: &History, place: u64, entry: Entry) -> Result<(), Error> {
+    fn append(&mut self, history: &History, place: u64, entry: &[u8]) -> Result<(), Error> {
         let id = history.root();
-        let weight = entry.weight() + self.weight;
         let mut found = place;
         let mut full = None;
         self.edit(&id, |page| {
@@ -88,22 +77,17 @@ impl Pages<'_> {
             found = root.count;
             root.tail.push(entry);
             root.count += 1;
-            page.weight += weight;
-            if page.root().tail.len() == FANOUT {
-                full = Some((std::mem::take(&mut page.root_mut().tail), page.weight));
-                page.weigh();
+            if root.tail.len() == FANOUT {
+                full = Some(std::mem::take(&mut root.tail));
             }
         })?;
         if found != place {
             return Err(self.disk.damaged(format!("history {history:02x?} has {found} entries instead of {place}")));
         }
-        if let Some((entries, weight)) = full {
+        if let Some(entries) = full {
             let block = history.block(place / FANOUT_WIDE);
             // After a crash the block may be on disk already, with later changes: then it stays as it is.
-            self.edit(&block, |page| {
-                page.body = Body::Block(Block { entries, ..Block::default() });
-                page.weight = weight;
-            })?;
+            self.edit(&block, |page| page.body = Body::Block(Block { entries, ..Block::default() }))?;
             self.pool.require(&id, &block);
         }
         self.complete(history, place + 1)
@@ -127,14 +111,8 @@ impl Pages<'_> {
         Ok(())
     }
 
-    /// Adds a version to an entry.
-    fn amend(
-        &mut self,
-        history: &History,
-        place: u64,
-        version: Arc<Version>,
-        change: impl FnOnce(&mut Entry),
-    ) -> Result<(), Error> {
+    /// Adds a version to an entry. With edges, the entry is of a timeline, and its links follow them.
+    fn amend(&mut self, history: &History, place: u64, version: &Version<&[u8]>, edges: &[Edge]) -> Result<(), Error> {
         let root_id = history.root();
         let root = self.pool.load(self.disk, &root_id)?;
         let count = root.as_ref().map_or(0, |page| page.root().count);
@@ -144,35 +122,22 @@ impl Pages<'_> {
         let in_tail = place / FANOUT_WIDE == count / FANOUT_WIDE;
         let id = if in_tail { root_id } else { history.block(place / FANOUT_WIDE) };
         drop(root);
-        let weight = self.weight;
         let mut missing = false;
         let mut spilled = None;
         self.edit(&id, |page| {
-            let entries = match &mut page.body {
-                Body::Root(root) => &mut root.tail,
-                _ => {
-                    let block = page.block_mut();
-                    block.digest.take();
-                    &mut block.entries
-                }
-            };
-            let Some(entry) = entries.get_mut(slot(place)) else { return missing = true };
-            change(entry);
-            spilled = entry.push(version);
-            page.weight += weight;
-            if spilled.is_some() {
-                page.weigh();
+            let (slots, slot) = (page.slots_mut(), slot(place));
+            let links = links(slots, slot, edges);
+            match amend(slots, slot, version, links.as_deref()) {
+                Some(moved) => spilled = moved,
+                None => missing = true,
             }
         })?;
         if missing {
-            return Err(self.disk.damaged(format!("history {history:02x?} has lost the block of entry {place}")));
+            return Err(self.disk.damaged(format!("history {history:02x?} has lost entry {place}")));
         }
         if let Some((number, versions)) = spilled {
             let spill = history.spill(place, number);
-            self.edit(&spill, |page| {
-                page.body = Body::Spill(versions);
-                page.weigh();
-            })?;
+            self.edit(&spill, |page| page.body = Body::Spill(versions))?;
             self.pool.require(&id, &spill);
         }
         if in_tail { Ok(()) } else { self.forget(history, place / FANOUT_WIDE, count / FANOUT_WIDE) }
@@ -195,34 +160,42 @@ impl Pages<'_> {
     }
 
     /// Notes where a new row is.
-    fn insert_head(&mut self, table: u16, key: &Arc<[u8]>, place: u64) -> Result<(), Error> {
+    fn insert_head(&mut self, table: u16, key: &[u8], place: u64) -> Result<(), Error> {
         let id = self.pool.heads_for(table, key);
         let mut split = None;
         self.edit(&id, |page| {
-            page.weight += 64 + key.len();
-            let full = page.weight > HEADS_BYTES_MAX;
-            let rows = &mut page.heads_mut().rows;
-            let Err(at) = rows.binary_search_by(|(other, _)| other.cmp(key)) else { return };
+            let rows = page.slots_mut();
+            let Err(at) = heads::find(rows, key) else { return };
             let last = at == rows.len();
-            rows.insert(at, (Arc::clone(key), place));
-            if rows.len() > 1 && (rows.len() > HEADS_MAX || full) {
+            heads::insert(rows, at, key, place);
+            if rows.len() > HEADS_MAX || rows.weight() > HEADS_BYTES_MAX && rows.len() > 1 {
                 // Keys that grow leave full pages behind.
                 split = Some(rows.split_off(if last { at } else { rows.len() / 2 }));
-                page.weigh();
             }
         })?;
         self.pool.add_heads(&id);
         if let Some(rows) = split {
-            let new = heads_id(table, &rows[0].0);
-            self.edit(&new, |page| {
-                page.heads_mut().rows = rows;
-                page.weigh();
-            })?;
+            let new = heads_id(table, heads::key(&rows, 0));
+            self.edit(&new, |page| page.body = Body::Heads(rows))?;
             self.pool.add_heads(&new);
             self.pool.require(&id, &new);
         }
         Ok(())
     }
+}
+
+/// The new links of a timeline's entry; `None` when they stay.
+fn links(slots: &Slots, slot: usize, edges: &[Edge]) -> Option<Vec<u64>> {
+    if edges.iter().all(|edge| edge.left.is_none() && edge.joined.is_none()) || slot >= slots.len() {
+        return None;
+    }
+    let links = Entry::read(slots, slot)?.links();
+    let moved = links.zip(edges).map(|(link, edge)| match (&edge.left, &edge.joined) {
+        (_, Some(joined)) => joined.entry + 1,
+        (Some(_), None) => 0,
+        (None, None) => link,
+    });
+    Some(moved.collect())
 }
 
 /// The place of a child in its block or node.

@@ -12,9 +12,9 @@ use relational::{AsOf, EventTime, TableId, Window};
 
 use crate::apply::slot;
 use crate::keys::History;
+use crate::locate::Held;
 use crate::pages::entry::Entry;
 use crate::pages::summary::{Digest, add_row, merge};
-use crate::pages::version::Version as Stored;
 use crate::pages::{FANOUT, Page};
 use crate::store::Shared;
 use crate::write_back::block_digest;
@@ -49,7 +49,8 @@ struct Candidate {
 
 enum What {
     Below(Subtree),
-    Row(Arc<[u8]>, Arc<Stored>),
+    /// A version, and the page and slot of its entry.
+    Row(Held, Arc<Page>, usize),
 }
 
 /// Which end of the time axis is looked for.
@@ -80,9 +81,10 @@ impl Children {
         let mut search = Search::new(self, self.clamp(window), End::Newest)?;
         let mut rows = Vec::new();
         while rows.len() < limit
-            && let Some((key, version)) = search.next()?
+            && let Some((held, page, slot)) = search.next()?
         {
-            rows.push(self.shared.unpack(self.shared.key(&key)?, &version)?);
+            let key = self.entry(&page, slot)?.key;
+            rows.push(self.shared.unpack(self.shared.key(key)?, &held)?);
         }
         Ok(rows)
     }
@@ -94,7 +96,7 @@ impl Children {
     /// When the disk fails.
     pub fn first(&self) -> Result<Option<EventTime>, Error> {
         let mut search = Search::new(self, Window::up_to(self.bounds.cutoff), End::Oldest)?;
-        Ok(search.next()?.map(|(_, version)| EventTime(version.time)))
+        Ok(search.next()?.map(|(held, ..)| EventTime(held.version.time)))
     }
 
     /// The rows of the window, summed up.
@@ -105,9 +107,9 @@ impl Children {
     pub fn summary(&self, window: Window) -> Result<Summary, Error> {
         let window = self.clamp(window);
         let mut sum = self.nothing();
-        let Some(root) = self.root.as_ref().map(|page| page.root()) else { return Ok(sum) };
-        self.add_entries(&mut sum, &root.tail, root.count / FANOUT_WIDE, &window)?;
-        let (mut level, mut children) = (0, root.count / FANOUT_WIDE);
+        let Some(root) = self.root.as_ref() else { return Ok(sum) };
+        let (mut level, mut children) = (0, root.root().count / FANOUT_WIDE);
+        self.add_entries(&mut sum, root, children, &window)?;
         while children > 0 {
             // The open subtree one level up: its complete children, then the open one.
             let mut above = self.nothing();
@@ -172,20 +174,25 @@ impl Children {
             }
         }
         let mut sum = self.nothing();
-        self.add_entries(&mut sum, &page.block().entries, subtree.number, window)?;
+        self.add_entries(&mut sum, &page, subtree.number, window)?;
         merge_into(into, &sum)
     }
 
-    fn add_entries(&self, into: &mut Summary, entries: &[Entry], block: u64, window: &Window) -> Result<(), Error> {
-        for (place, entry) in (block * FANOUT_WIDE..).zip(entries) {
-            if let Some(version) = self.visible(entry, place)?
-                && window.contains(EventTime(version.time))
-                && let Some(row) = &version.row
+    fn add_entries(&self, into: &mut Summary, page: &Arc<Page>, block: u64, window: &Window) -> Result<(), Error> {
+        for (place, slot) in (block * FANOUT_WIDE..).zip(0..page.slots().len()) {
+            if let Some(held) = self.visible(page, slot, place)?
+                && window.contains(EventTime(held.version.time))
+                && let Some(row) = held.row()
             {
                 add_row(into, row).ok_or_else(|| self.shared.disk.damaged("a row cannot be read"))?;
             }
         }
         Ok(())
+    }
+
+    fn entry<'a>(&self, page: &'a Page, slot: usize) -> Result<Entry<'a>, Error> {
+        let lost = || self.shared.disk.damaged(format!("an entry of history {:02x?} is garbled", self.history));
+        Entry::read(page.slots(), slot).ok_or_else(lost)
     }
 
     fn block(&self, number: u64) -> Result<Arc<Page>, Error> {
@@ -194,18 +201,24 @@ impl Children {
     }
 
     /// The version of an entry that is a visible row of this parent.
-    fn visible(&self, entry: &Entry, place: u64) -> Result<Option<Arc<Stored>>, Error> {
-        let current = self.history.current(entry, place, &self.bounds, |id| self.shared.page(id))?;
-        let Some(version) = current.filter(|version| version.row.is_some() && version.time <= self.bounds.cutoff.0)
-        else {
+    fn visible(&self, page: &Arc<Page>, slot: usize, place: u64) -> Result<Option<Held>, Error> {
+        let entry = self.entry(page, slot)?;
+        let current = match entry.current(&self.bounds) {
+            Ok(version) => version.map(|version| Held { page: Arc::clone(page), version }),
+            Err(spilled) => self.history.spilled(place, spilled.pages, &self.bounds, |id| self.shared.page(id))?,
+        };
+        let cutoff = self.bounds.cutoff.0;
+        let Some(held) = current.filter(|held| held.version.row.is_some() && held.version.time <= cutoff) else {
             return Ok(None);
         };
         // The row has left, but its leaving is not admitted. A later version elsewhere may be: then the row is there.
-        if !self.timeline && entry.versions.newest().row.is_none() {
-            let newest = self.shared.newest(self.table, entry.links[0], &self.bounds)?;
-            return Ok(newest.filter(|newest| newest.sequence == version.sequence).map(|_| version));
+        if !self.timeline && entry.newest().is_some_and(|newest| newest.row.is_none()) {
+            let row = entry.links().next().unwrap_or(u64::MAX);
+            let newest = self.shared.newest(self.table, row, &self.bounds)?;
+            let same = newest.is_some_and(|newest| newest.version.sequence == held.version.sequence);
+            return Ok(same.then_some(held));
         }
-        Ok(Some(version))
+        Ok(Some(held))
     }
 }
 
@@ -238,9 +251,9 @@ struct Search<'a> {
 impl<'a> Search<'a> {
     fn new(children: &'a Children, window: Window, end: End) -> Result<Self, Error> {
         let mut search = Self { children, window, end, queue: BinaryHeap::new() };
-        let Some(root) = children.root.as_ref().map(|page| page.root()) else { return Ok(search) };
-        search.push_entries(&root.tail, root.count / FANOUT_WIDE)?;
-        let (mut level, mut complete) = (0, root.count / FANOUT_WIDE);
+        let Some(root) = children.root.as_ref() else { return Ok(search) };
+        let (mut level, mut complete) = (0, root.root().count / FANOUT_WIDE);
+        search.push_entries(root, complete)?;
         while complete > 0 {
             let open = complete / FANOUT_WIDE;
             search.push_children(Subtree { level: level + 1, number: open }, open * FANOUT_WIDE..complete)?;
@@ -250,13 +263,13 @@ impl<'a> Search<'a> {
         Ok(search)
     }
 
-    fn next(&mut self) -> Result<Option<(Arc<[u8]>, Arc<Stored>)>, Error> {
+    fn next(&mut self) -> Result<Option<(Held, Arc<Page>, usize)>, Error> {
         while let Some(candidate) = self.queue.pop() {
             match candidate.what {
-                What::Row(key, version) => return Ok(Some((key, version))),
+                What::Row(held, page, slot) => return Ok(Some((held, page, slot))),
                 What::Below(subtree) if subtree.level == 0 => {
                     let page = self.children.block(subtree.number)?;
-                    self.push_entries(&page.block().entries, subtree.number)?;
+                    self.push_entries(&page, subtree.number)?;
                 }
                 What::Below(subtree) => self.push_children(subtree, subtree.children())?,
             }
@@ -286,15 +299,16 @@ impl<'a> Search<'a> {
         Ok(())
     }
 
-    fn push_entries(&mut self, entries: &[Entry], block: u64) -> Result<(), Error> {
-        for (place, entry) in (block * FANOUT_WIDE..).zip(entries) {
-            let Some(version) = self.children.visible(entry, place)? else { continue };
-            if self.window.contains(EventTime(version.time)) {
+    fn push_entries(&mut self, page: &Arc<Page>, block: u64) -> Result<(), Error> {
+        for (place, slot) in (block * FANOUT_WIDE..).zip(0..page.slots().len()) {
+            let Some(held) = self.children.visible(page, slot, place)? else { continue };
+            let (time, born) = (held.version.time, held.version.born);
+            if self.window.contains(EventTime(time)) {
                 let rank = match self.end {
-                    End::Newest => (version.time, version.born),
-                    End::Oldest => (!version.time, 1),
+                    End::Newest => (time, born),
+                    End::Oldest => (!time, 1),
                 };
-                self.queue.push(Candidate { rank, what: What::Row(Arc::clone(&entry.key), version) });
+                self.queue.push(Candidate { rank, what: What::Row(held, Arc::clone(page), slot) });
             }
         }
         Ok(())

@@ -1,28 +1,34 @@
-//! Finding an entry of a history.
+//! Finding an entry of a history, and its current version.
 
 use std::sync::Arc;
+
+use relational::AsOf;
 
 use crate::Error;
 use crate::apply::slot;
 use crate::keys::History;
 use crate::pages::entry::Entry;
+use crate::pages::slots::Span;
 use crate::pages::version::Version;
-use crate::pages::{Body, FANOUT, Page};
-use relational::AsOf;
+use crate::pages::{FANOUT, Page};
 
 /// An entry, held by its page.
 pub(crate) struct Found {
-    page: Arc<Page>,
-    place: u64,
+    pub page: Arc<Page>,
+    pub slot: usize,
 }
 
-impl Found {
-    pub(crate) fn get(&self) -> &Entry {
-        let entries = match &self.page.body {
-            Body::Root(root) => &root.tail,
-            _ => &self.page.block().entries,
-        };
-        &entries[slot(self.place)]
+/// A version, held by the page that its row lies on.
+#[derive(Debug, Clone)]
+pub(crate) struct Held {
+    pub page: Arc<Page>,
+    pub version: Version<Span>,
+}
+
+impl Held {
+    /// The packed row.
+    pub(crate) fn row(&self) -> Option<&[u8]> {
+        self.version.row.map(|row| self.page.slots().at(row))
     }
 }
 
@@ -40,26 +46,23 @@ impl History {
             return Ok(None);
         }
         let page = if place / fanout == count / fanout { Some(root) } else { load(&self.block(place / fanout))? };
-        Ok(page.map(|page| Found { page, place }))
+        Ok(page.filter(|page| slot(place) < page.slots().len()).map(|page| Found { page, slot: slot(place) }))
     }
 
-    /// The current version of an entry of this history, deletions included.
-    pub(crate) fn current(
+    /// The newest admitted version among the spilled ones of an entry.
+    pub(crate) fn spilled(
         &self,
-        entry: &Entry,
         place: u64,
+        pages: u64,
         bounds: &AsOf,
         mut load: impl FnMut(&[u8]) -> Result<Option<Arc<Page>>, Error>,
-    ) -> Result<Option<Arc<Version>>, Error> {
-        let spilled = match entry.current(bounds) {
-            Ok(version) => return Ok(version.cloned()),
-            Err(spilled) => spilled,
-        };
-        for number in (0..spilled.pages).rev() {
-            let page = load(&self.spill(place, number))?;
-            let versions = page.iter().flat_map(|page| page.spill());
-            if let Some(version) = versions.rev().find(|version| version.admitted(bounds)) {
-                return Ok(Some(Arc::clone(version)));
+    ) -> Result<Option<Held>, Error> {
+        for number in (0..pages).rev() {
+            let Some(page) = load(&self.spill(place, number))? else { continue };
+            let entry = Entry::read(page.slots(), 0);
+            let current = entry.and_then(|entry| entry.versions().filter(|version| version.admitted(bounds)).last());
+            if let Some(version) = current {
+                return Ok(Some(Held { page, version }));
             }
         }
         Ok(None)

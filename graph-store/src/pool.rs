@@ -20,7 +20,7 @@ use crate::pages::Page;
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Pool {
-    clean: LruCache<PageId, Arc<Page>, FxBuildHasher>,
+    clean: LruCache<PageId, Clean, FxBuildHasher>,
     clean_weight: usize,
     dirty: FxHashMap<PageId, Dirty>,
     dirty_weight: usize,
@@ -34,8 +34,16 @@ pub(crate) struct Pool {
 }
 
 #[derive(Debug)]
+struct Clean {
+    page: Arc<Page>,
+    weight: usize,
+}
+
+#[derive(Debug)]
 struct Dirty {
     page: Arc<Page>,
+    /// As it was counted; the page itself may get a digest while it is here.
+    weight: usize,
     first: u64,
     /// Pages that took over content of this page and must be written before it.
     requires: Vec<PageId>,
@@ -59,7 +67,7 @@ impl Pool {
     pub(crate) fn find(&mut self, id: &[u8]) -> Option<Arc<Page>> {
         match self.dirty.get(id) {
             Some(dirty) => Some(Arc::clone(&dirty.page)),
-            None => self.clean.get(id).map(Arc::clone),
+            None => self.clean.get(id).map(|clean| Arc::clone(&clean.page)),
         }
     }
 
@@ -93,24 +101,26 @@ impl Pool {
             return Ok(false);
         }
         let page = Arc::make_mut(&mut dirty.page);
-        self.dirty_weight -= page.weight;
         edit(page);
         page.sequence = sequence;
-        self.dirty_weight += page.weight;
+        self.dirty_weight -= dirty.weight;
+        dirty.weight = page.weight();
+        self.dirty_weight += dirty.weight;
         Ok(true)
     }
 
     /// Improves a page in memory without a change of what it says; losing this in a crash does no harm.
     pub(crate) fn improve(&mut self, id: &[u8], now: u64, edit: impl FnOnce(&mut Page)) {
         if !self.dirty.contains_key(id) {
-            let Some(page) = self.clean.get(id).map(Arc::clone) else { return };
+            let Some(page) = self.clean.get(id).map(|clean| Arc::clone(&clean.page)) else { return };
             self.dirty_up(Arc::from(id), page, now);
         }
         let dirty = self.dirty.get_mut(id).expect("it was there or has just been put there");
         let page = Arc::make_mut(&mut dirty.page);
-        self.dirty_weight -= page.weight;
         edit(page);
-        self.dirty_weight += page.weight;
+        self.dirty_weight -= dirty.weight;
+        dirty.weight = page.weight();
+        self.dirty_weight += dirty.weight;
     }
 
     /// `id` gave content to `other`, which must be written first.
@@ -124,14 +134,16 @@ impl Pool {
         if let Some(clean) = self.clean.pop(&id) {
             self.clean_weight -= clean.weight;
         }
-        self.dirty_weight += page.weight;
+        let weight = page.weight();
+        self.dirty_weight += weight;
         self.order.push_back((first, Arc::clone(&id)));
-        self.dirty.insert(id, Dirty { page, first, requires: Vec::new() });
+        self.dirty.insert(id, Dirty { page, weight, first, requires: Vec::new() });
     }
 
     fn keep(&mut self, id: PageId, page: Arc<Page>) {
-        self.clean_weight += page.weight;
-        if let Some(before) = self.clean.put(id, page) {
+        let weight = page.weight();
+        self.clean_weight += weight;
+        if let Some(before) = self.clean.put(id, Clean { page, weight }) {
             self.clean_weight -= before.weight;
         }
         while self.clean_weight > 0 && self.clean_weight + self.dirty_weight > self.weight_max {
@@ -189,7 +201,7 @@ impl Pool {
     pub(crate) fn wrote(&mut self, id: &PageId) {
         if let Some(dirty) = self.dirty.remove(id) {
             self.written += 1;
-            self.dirty_weight -= dirty.page.weight;
+            self.dirty_weight -= dirty.weight;
             self.keep(Arc::clone(id), dirty.page);
         }
     }

@@ -7,8 +7,10 @@ use relational::{AsOf, EventTime, ForeignKeyId, Key, RowKey, Schema, Sequence, T
 use crate::children::Children;
 use crate::encoding::{decode_key, encode_key};
 use crate::keys::History;
+use crate::locate::{Found, Held};
 use crate::packed::unpack;
-use crate::pages::Page;
+use crate::pages::entry::Entry;
+use crate::pages::heads;
 use crate::pages::version::Version as Stored;
 use crate::store::{Shared, lock};
 use crate::{Error, Version};
@@ -50,7 +52,7 @@ impl Snapshot {
         let page = pool.find(&heads);
         drop(pool);
         let page = if page.is_some() { page } else { self.shared.page(&heads)? };
-        let Some(place) = page.and_then(|page| page.heads().find(&bytes)) else { return Ok(None) };
+        let Some(place) = page.and_then(|page| heads::find(page.slots(), &bytes).ok()) else { return Ok(None) };
         match self.shared.row(key.table, place, &self.as_of)? {
             Some(version) => Ok(Some(self.shared.unpack(key.key.clone(), &version)?)),
             None => Ok(None),
@@ -90,7 +92,7 @@ impl Snapshot {
         while let Some(id) = next {
             let page = self.shared.page(&id)?;
             next = lock(&self.shared.pool).heads_after(&id);
-            for (key, place) in page.iter().flat_map(|page| &page.heads().rows) {
+            for (key, place) in page.iter().flat_map(|page| heads::iter(page.slots())) {
                 // The page may have been split since it was read.
                 let elsewhere = next.as_ref().is_some_and(|next| key[..] >= next[3..]);
                 if elsewhere || after.as_ref().is_some_and(|after| key[..] <= after[..]) {
@@ -99,7 +101,7 @@ impl Snapshot {
                 if keys.len() == limit {
                     return Ok(keys);
                 }
-                if self.shared.row(table, *place, &self.as_of)?.is_some() {
+                if self.shared.row(table, place, &self.as_of)?.is_some() {
                     keys.push(self.shared.key(key)?);
                 }
             }
@@ -110,34 +112,33 @@ impl Snapshot {
 
 impl Shared {
     /// The visible version of the row at a place of its table's timeline.
-    pub(crate) fn row(&self, table: TableId, place: u64, bounds: &AsOf) -> Result<Option<Arc<Stored>>, Error> {
+    pub(crate) fn row(&self, table: TableId, place: u64, bounds: &AsOf) -> Result<Option<Held>, Error> {
         let current = self.newest(table, place, bounds)?;
-        Ok(current.filter(|version| version.row.is_some() && version.time <= bounds.cutoff.0))
+        Ok(current.filter(|held| held.version.row.is_some() && held.version.time <= bounds.cutoff.0))
     }
 
     /// The latest admitted version of the row at a place of its table's timeline, deletions included.
-    pub(crate) fn newest(&self, table: TableId, place: u64, bounds: &AsOf) -> Result<Option<Arc<Stored>>, Error> {
+    pub(crate) fn newest(&self, table: TableId, place: u64, bounds: &AsOf) -> Result<Option<Held>, Error> {
         let timeline = self.layout.timeline(table.0);
-        let load = |id: &[u8]| -> Result<Option<Arc<Page>>, Error> { self.page(id) };
-        let found = timeline.find(place, load)?;
-        let found = found.ok_or_else(|| self.disk.damaged(format!("table {} has no row {place}", table.0)))?;
-        timeline.current(found.get(), place, bounds, load)
+        let load = |id: &[u8]| self.page(id);
+        let lost = || self.disk.damaged(format!("table {} has no row {place}", table.0));
+        let Found { page, slot } = timeline.find(place, load)?.ok_or_else(lost)?;
+        let current = Entry::read(page.slots(), slot).ok_or_else(lost)?.current(bounds);
+        match current {
+            Ok(version) => Ok(version.map(|version| Held { page, version })),
+            Err(spilled) => timeline.spilled(place, spilled.pages, bounds, load),
+        }
     }
 
     pub(crate) fn key(&self, bytes: &[u8]) -> Result<Key, Error> {
         decode_key(bytes).ok_or_else(|| self.disk.damaged(format!("no key: {bytes:02x?}")))
     }
 
-    pub(crate) fn unpack(&self, key: Key, version: &Stored) -> Result<Version, Error> {
-        let row = version.row.as_ref().and_then(|row| unpack(row));
-        let row = row.ok_or_else(|| self.disk.damaged(format!("change {} has no readable row", version.sequence)))?;
-        Ok(Version {
-            key,
-            row,
-            time: EventTime(version.time),
-            born: Sequence(version.born),
-            sequence: Sequence(version.sequence),
-            valid_from: EventTime(version.valid_from),
-        })
+    pub(crate) fn unpack(&self, key: Key, held: &Held) -> Result<Version, Error> {
+        let Stored { sequence, born, valid_from, time, .. } = held.version;
+        let row = held.row().and_then(unpack);
+        let row = row.ok_or_else(|| self.disk.damaged(format!("change {sequence} has no readable row")))?;
+        let (time, valid_from) = (EventTime(time), EventTime(valid_from));
+        Ok(Version { key, row, time, born: Sequence(born), sequence: Sequence(sequence), valid_from })
     }
 }

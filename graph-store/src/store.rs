@@ -10,7 +10,7 @@ use crate::disk::{Disk, Target};
 use crate::keys::log::Chunk;
 use crate::keys::meta::{State, describe};
 use crate::layout::Layout;
-use crate::pages::Page;
+use crate::pages::{Page, heads};
 use crate::pool::Pool;
 use crate::snapshot::Snapshot;
 use crate::transaction::Transaction;
@@ -260,13 +260,15 @@ fn trim(shared: &Shared, id: &[u8], next: &[u8], redo_from: u64) -> Result<(), E
         return Ok(());
     }
     let Some(page) = shared.disk.read_page(id)? else { return Ok(()) };
-    let kept = page.heads().rows.partition_point(|(key, _)| key[..] < next[3..]);
-    if kept < page.heads().rows.len() {
+    let kept = match heads::find(page.slots(), &next[3..]) {
+        Ok(_) => heads::iter(page.slots()).take_while(|(key, _)| *key < &next[3..]).count(),
+        Err(slot) => slot,
+    };
+    if kept < page.slots().len() {
         let mut pool = lock(&shared.pool);
         pool.load(&shared.disk, id)?;
         pool.improve(id, redo_from, |page| {
-            page.heads_mut().rows.truncate(kept);
-            page.weigh();
+            page.slots_mut().split_off(kept);
         });
     }
     Ok(())

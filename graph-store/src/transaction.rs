@@ -10,7 +10,10 @@ use crate::encoding::{decode_key, encode_key};
 use crate::keys::log::{self, Chunk, Edge, Place, Record};
 use crate::keys::page::heads_id;
 use crate::keys::{History, meta, position};
+use crate::locate::Found;
 use crate::packed::{pack, unpack};
+use crate::pages::entry::Entry;
+use crate::pages::heads;
 use crate::pages::version::Version;
 use crate::pool::Pool;
 use crate::store::{Log, Store, lock};
@@ -40,8 +43,8 @@ pub struct Transaction<'a> {
 /// A row's newest version and where it stands.
 struct Current {
     place: u64,
-    links: Box<[u64]>,
-    version: Arc<Version>,
+    links: Vec<u64>,
+    version: Version<()>,
     row: Option<Row>,
 }
 
@@ -80,7 +83,7 @@ impl<'a> Transaction<'a> {
             let shared = &self.store.shared;
             let page = shared.page(&id)?;
             page_id = lock(&shared.pool).heads_after(&id).map(|id| id.to_vec());
-            for (key, _) in page.iter().flat_map(|page| &page.heads().rows) {
+            for (key, _) in page.iter().flat_map(|page| heads::iter(page.slots())) {
                 let key = decode_key(key).ok_or_else(|| shared.disk.damaged(format!("no key: {key:02x?}")))?;
                 self.apply_row(&Change { key, op: Op::Delete, ..change.clone() }, applied)?;
             }
@@ -106,7 +109,7 @@ impl<'a> Transaction<'a> {
         let mut live = lock(&shared.live);
         let sequence = live.state.sequence + 1;
         let valid_from = if current.is_some() { change.known } else { time };
-        let version = Arc::new(Version {
+        let version = Version {
             sequence,
             born: current.as_ref().filter(|_| old.is_some()).map_or(sequence, |current| current.version.born),
             valid_from: valid_from.0,
@@ -114,7 +117,7 @@ impl<'a> Transaction<'a> {
             time: time.0,
             from_snapshot: matches!(change.op, Op::Snapshot(_)),
             row: row.as_ref().map(pack),
-        });
+        };
         let edges = self.edges(&mut pool, change.table, current.as_ref(), old.as_ref(), row.as_ref())?;
         let place = match &current {
             Some(current) => current.place,
@@ -136,21 +139,19 @@ impl<'a> Transaction<'a> {
 
     fn current(&self, pool: &mut Pool, table: TableId, key: &[u8]) -> Result<Option<Current>, Error> {
         let shared = &self.store.shared;
-        let heads = pool.heads_for(table.0, key);
-        let heads = pool.load(&shared.disk, &heads)?;
-        let Some(place) = heads.and_then(|page| page.heads().find(key)) else { return Ok(None) };
+        let id = pool.heads_for(table.0, key);
+        let heads = pool.load(&shared.disk, &id)?;
+        let Some(place) = heads.and_then(|page| heads::find(page.slots(), key).ok()) else { return Ok(None) };
+        let lost = || shared.disk.damaged(format!("row {place} of table {} cannot be read", table.0));
         let timeline = shared.layout.timeline(table.0);
-        let found = timeline.find(place, |id| pool.load(&shared.disk, id))?;
-        let entry = found.ok_or_else(|| shared.disk.damaged(format!("table {} has no row {place}", table.0)))?;
-        let entry = entry.get();
-        let version = Arc::clone(entry.versions.newest());
-        let unpacked = version.row.as_ref().map(|row| unpack(row));
-        let row = match unpacked {
-            Some(None) => return Err(shared.disk.damaged(format!("row {place} of table {} is garbled", table.0))),
-            Some(row) => row,
+        let Found { page, slot } = timeline.find(place, |id| pool.load(&shared.disk, id))?.ok_or_else(lost)?;
+        let entry = Entry::read(page.slots(), slot).ok_or_else(lost)?;
+        let version = entry.newest().ok_or_else(lost)?;
+        let row = match version.row {
+            Some(row) => Some(unpack(page.slots().at(row)).ok_or_else(lost)?),
             None => None,
         };
-        Ok(Some(Current { place, links: entry.links.clone(), version, row }))
+        Ok(Some(Current { place, links: entry.links().collect(), version: version.with(None), row }))
     }
 
     fn edges(

@@ -100,7 +100,6 @@ fn write(shared: &Shared, group: &[(PageId, Arc<Page>)], sequence: u64) -> Resul
                 if let Some(child) = page.node_mut().children.get_mut(slot) {
                     *child = Some(digest);
                 }
-                page.weigh();
             });
         }
     }

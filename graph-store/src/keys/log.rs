@@ -27,7 +27,7 @@ pub(crate) struct Record {
     pub table: u16,
     /// Encoded primary key.
     pub key: Arc<[u8]>,
-    pub version: Arc<Version>,
+    pub version: Version<Box<[u8]>>,
     /// Place of the row in its table's timeline.
     pub place: u64,
     /// Whether the row never had a version before.
@@ -75,7 +75,7 @@ impl Chunk {
         let out = &mut self.plain;
         put(out, u64::from(record.table));
         put_bytes(out, &record.key);
-        self.base.put(out, &record.version);
+        self.base.put(out, &record.version.borrow());
         put(out, record.place << 1 | u64::from(record.new));
         for edge in &record.edges {
             let places = [&edge.left, &edge.kept, &edge.joined];
@@ -112,7 +112,8 @@ impl Chunk {
 fn take(reader: &mut Reader<'_>, base: &mut Base, edges: impl Fn(u16) -> Option<usize>) -> Option<Record> {
     let table = u16::try_from(reader.number()?).ok()?;
     let key = Arc::from(reader.bytes()?);
-    let version = Arc::new(base.take(reader)?);
+    let version = base.take(reader)?;
+    let version = version.with(version.row.map(Box::from));
     let place = reader.number()?;
     let mut record = Record { table, key, version, place: place >> 1, new: place & 1 == 1, edges: Vec::new() };
     for _ in 0..edges(table)? {
@@ -145,14 +146,7 @@ mod tests {
         let key = prop::collection::vec(any::<u8>(), 0..5);
         let edges = prop::collection::vec(edges, 2..3);
         (any::<u16>(), key, version(), 0u64..1 << 40, any::<bool>(), edges).prop_map(
-            |(table, key, version, place, new, edges)| Record {
-                table,
-                key: key.into(),
-                version: version.into(),
-                place,
-                new,
-                edges,
-            },
+            |(table, key, version, place, new, edges)| Record { table, key: key.into(), version, place, new, edges },
         )
     }
 

@@ -7,38 +7,36 @@
 //!
 //! | body | content |
 //! |---|---|
-//! | heads | number of rows; for each: bytes shared with the key before, the other bytes, place in the timeline |
-//! | root | count; number of entries; entries |
-//! | block | number of entries; entries |
+//! | heads | rows as slots ([`super::heads`]) |
+//! | root | count; entries as slots ([`super::entry`]) |
+//! | block | entries as slots |
 //! | node | number of children; for each 0, or 1 and its digest |
-//! | spill | number of versions; versions |
+//! | spill | one entry as a slot |
 //!
 //! The kind stands in the page's key.
 
 use std::sync::Arc;
 
-use crate::bytes::{Reader, put, put_bytes};
+use crate::bytes::{Reader, put};
 use crate::keys::Kind;
-use crate::pages::entry::Entry;
+use crate::pages::slots::Slots;
 use crate::pages::summary::Digest;
-use crate::pages::version::Base;
-use crate::pages::{Block, Body, Heads, Node, Page, Root};
+use crate::pages::{Block, Body, Node, Page, Root};
 
 const VERSION: u8 = 1;
 
 impl Page {
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut plain = Vec::with_capacity(self.weight / 2);
+        let mut plain = Vec::with_capacity(self.weight());
         put(&mut plain, self.sequence);
         match &self.body {
-            Body::Heads(heads) => put_heads(&mut plain, heads),
+            Body::Heads(slots) | Body::Spill(slots) => slots.put(&mut plain),
             Body::Root(root) => {
                 put(&mut plain, root.count);
-                put_entries(&mut plain, &root.tail);
+                root.tail.put(&mut plain);
             }
-            Body::Block(block) => put_entries(&mut plain, &block.entries),
+            Body::Block(block) => block.entries.put(&mut plain),
             Body::Node(node) => put_node(&mut plain, node),
-            Body::Spill(versions) => Base::default().put_all(&mut plain, versions),
         }
         pack(VERSION, &plain)
     }
@@ -49,23 +47,20 @@ impl Page {
         let reader = &mut Reader::new(&plain);
         let sequence = reader.number()?;
         let body = match kind {
-            Kind::Heads => Body::Heads(take_heads(reader)?),
-            Kind::Root => Body::Root(Root { count: reader.number()?, tail: take_entries(reader)? }),
-            Kind::Block => Body::Block(Block { entries: take_entries(reader)?, ..Block::default() }),
+            Kind::Heads => Body::Heads(Slots::take(reader)?),
+            Kind::Root => Body::Root(Root { count: reader.number()?, tail: Slots::take(reader)? }),
+            Kind::Block => Body::Block(Block { entries: Slots::take(reader)?, ..Block::default() }),
             Kind::Node => Body::Node(take_node(reader)?),
-            Kind::Spill => Body::Spill(Base::default().take_all(reader)?),
+            Kind::Spill => Body::Spill(Slots::take(reader)?),
         };
-        let mut page = Self { sequence, weight: 0, body };
-        page.weigh();
-        reader.is_empty().then_some(page)
+        reader.is_empty().then_some(Self { sequence, body })
     }
 }
 
 /// A version byte and the compressed bytes.
 pub(crate) fn pack(version: u8, plain: &[u8]) -> Vec<u8> {
     let mut out = lz4_flex::block::compress_prepend_size(plain);
-    out.push(version);
-    out.rotate_right(1);
+    out.insert(0, version);
     out
 }
 
@@ -76,47 +71,6 @@ pub(crate) fn unpack(version: u8, bytes: &[u8]) -> Option<Vec<u8>> {
     let length = u32::from_le_bytes(*compressed.first_chunk()?) as usize;
     let possible = *first == version && length <= compressed.len().saturating_mul(255);
     if possible { lz4_flex::block::decompress_size_prepended(compressed).ok() } else { None }
-}
-
-fn put_heads(out: &mut Vec<u8>, heads: &Heads) {
-    put(out, heads.rows.len() as u64);
-    let mut last: &[u8] = &[];
-    for (key, place) in &heads.rows {
-        let shared = last.iter().zip(key.iter()).take_while(|(a, b)| a == b).count();
-        put(out, shared as u64);
-        put_bytes(out, &key[shared..]);
-        put(out, *place);
-        last = key;
-    }
-}
-
-fn take_heads(reader: &mut Reader<'_>) -> Option<Heads> {
-    let count = reader.length()?;
-    let mut rows: Vec<(Arc<[u8]>, u64)> = Vec::with_capacity(count);
-    for _ in 0..count {
-        let shared = usize::try_from(reader.number()?).ok()?;
-        let rest = reader.bytes()?;
-        let last: &[u8] = rows.last().map_or(&[], |(key, _)| key);
-        let key: Arc<[u8]> = last.get(..shared)?.iter().chain(rest).copied().collect();
-        rows.push((key, reader.number()?));
-    }
-    Some(Heads { rows })
-}
-
-fn put_entries(out: &mut Vec<u8>, entries: &[Entry]) {
-    put(out, entries.len() as u64);
-    let mut base = Base::default();
-    entries.iter().for_each(|entry| entry.put(out, &mut base));
-}
-
-fn take_entries(reader: &mut Reader<'_>) -> Option<Vec<Entry>> {
-    let count = reader.length()?;
-    let mut base = Base::default();
-    let mut entries = Vec::with_capacity(count);
-    for _ in 0..count {
-        entries.push(Entry::take(reader, &mut base)?);
-    }
-    Some(entries)
 }
 
 fn put_node(out: &mut Vec<u8>, node: &Node) {
@@ -144,32 +98,32 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::pages::entry::tests::entry;
 
     fn written(kind: Kind, body: Body) -> Page {
-        let mut page = Page { sequence: 7, weight: 0, body };
-        page.weigh();
+        let page = Page { sequence: 7, body };
         let back = Page::decode(kind, &page.encode()).expect("decodes");
-        assert_eq!((back.sequence, back.weight), (7, page.weight));
+        assert_eq!(back.sequence, 7);
         back
     }
 
     proptest! {
         #[test]
-        fn heads_round_trip(keys in prop::collection::btree_map(prop::collection::vec(0u8..3, 0..6), any::<u64>(), 0..9)) {
-            let heads = Heads { rows: keys.into_iter().map(|(key, place)| (Arc::from(key), place)).collect() };
-            let page = written(Kind::Heads, Body::Heads(heads.clone()));
-            prop_assert_eq!(page.heads(), &heads);
-        }
-
-        #[test]
-        fn entries_round_trip(entries in prop::collection::vec(entry(), 0..4), count in any::<u64>()) {
-            let block = Block { entries: entries.clone(), ..Block::default() };
-            let page = written(Kind::Block, Body::Block(block));
-            prop_assert_eq!(&page.block().entries, &entries);
-            let root = Root { count, tail: entries };
-            let page = written(Kind::Root, Body::Root(root.clone()));
-            prop_assert_eq!(page.root(), &root);
+        fn pages_of_slots_round_trip(strings in prop::collection::vec(prop::collection::vec(0u8..3, 0..6), 0..9), count in any::<u64>()) {
+            let mut slots = Slots::default();
+            strings.iter().for_each(|bytes| slots.push(bytes));
+            let block = Block { entries: slots.clone(), ..Block::default() };
+            let root = Root { count, tail: slots.clone() };
+            let bodies = [
+                (Kind::Heads, Body::Heads(slots.clone())),
+                (Kind::Spill, Body::Spill(slots.clone())),
+                (Kind::Block, Body::Block(block)),
+                (Kind::Root, Body::Root(root)),
+            ];
+            for (kind, body) in bodies {
+                let page = written(kind, body);
+                prop_assert_eq!(page.slots(), &slots);
+                prop_assert!(kind != Kind::Root || page.root().count == count);
+            }
         }
 
         #[test]

@@ -1,38 +1,37 @@
 //! One row's membership in a history: its key and its versions there, the oldest ones moved out when there are many.
-
-use std::sync::Arc;
+//!
+//! | part | content |
+//! |---|---|
+//! | key | length and bytes |
+//! | links | number of links, links |
+//! | spilled | number of pages that older versions have moved to; unless it is 0 their extent |
+//! | versions | up to the end of the slot, in sequence order; at least one |
 
 use relational::AsOf;
 
 use crate::bytes::{Reader, put, put_bytes};
+use crate::pages::slots::{Slots, Span};
 use crate::pages::version::{Base, Extent, Version};
 
 /// Versions that stay with the entry; twice as many are let in before the older half moves out.
 pub(crate) const SPILL_VERSIONS: usize = if cfg!(test) { 2 } else { 16 };
 
-/// A row in the history of a parent, or in the timeline of its table.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Entry {
+/// A row in the history of a parent, or in the timeline of its table, where it lies on a page.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry<'a> {
     /// The row's primary key, encoded.
-    pub key: Arc<[u8]>,
-    /// In a parent's history: the row's place in its table's timeline. In a timeline: for each foreign key of the
-    /// table, 1 + the row's present place in its parent's history, 0 where it has no parent.
-    pub links: Box<[u64]>,
-    /// In sequence order; never empty.
-    pub versions: Versions,
+    pub key: &'a [u8],
+    links: Reader<'a>,
+    links_count: usize,
     /// What has moved out.
-    pub spilled: Option<Box<Spilled>>,
-}
-
-/// Versions in sequence order, at least one. Most entries have one or two.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Versions {
-    first: Arc<Version>,
-    later: Vec<Arc<Version>>,
+    pub spilled: Option<Spilled>,
+    versions: Reader<'a>,
+    /// Where the slot ends on its page.
+    end: usize,
 }
 
 /// The versions of an entry that live in pages of their own, [`SPILL_VERSIONS`] in each.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Spilled {
     /// How many pages.
     pub pages: u64,
@@ -40,90 +39,124 @@ pub(crate) struct Spilled {
     pub extent: Extent,
 }
 
-impl Versions {
-    pub(crate) fn new(first: Arc<Version>) -> Self {
-        Self { first, later: Vec::new() }
+/// Writes a new entry.
+///
+/// In a parent's history there is one link, the row's place in its table's timeline. In a timeline there is one for each
+/// foreign key of the table, 1 + the row's present place in its parent's history, or 0 where it has no parent.
+pub(crate) fn encode(key: &[u8], links: &[u64], spilled: Option<&Spilled>) -> Vec<u8> {
+    let mut out = Vec::with_capacity(96);
+    put_bytes(&mut out, key);
+    put(&mut out, links.len() as u64);
+    links.iter().for_each(|link| put(&mut out, *link));
+    put(&mut out, spilled.map_or(0, |spilled| spilled.pages));
+    if let Some(spilled) = spilled {
+        spilled.extent.put(&mut out);
     }
-
-    pub(crate) fn newest(&self) -> &Arc<Version> {
-        self.later.last().unwrap_or(&self.first)
-    }
-
-    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = &Arc<Version>> {
-        std::iter::once(&self.first).chain(&self.later)
-    }
+    out
 }
 
-impl Entry {
-    pub(crate) fn new(key: Arc<[u8]>, links: Box<[u64]>, first: Arc<Version>) -> Self {
-        Self { key, links, versions: Versions::new(first), spilled: None }
+/// A new entry with one version.
+pub(crate) fn encode_first(key: &[u8], links: &[u64], version: &Version<&[u8]>) -> Vec<u8> {
+    let mut out = encode(key, links, None);
+    Base::default().put(&mut out, version);
+    out
+}
+
+impl<'a> Entry<'a> {
+    /// The entry in a slot; `None` for bytes that are not one.
+    pub(crate) fn read(slots: &'a Slots, slot: usize) -> Option<Self> {
+        let span = slots.span(slot);
+        let mut reader = Reader::new(slots.at(span));
+        let key = reader.bytes()?;
+        let links_count = reader.length()?;
+        let links = reader;
+        for _ in 0..links_count {
+            reader.number()?;
+        }
+        let pages = reader.number()?;
+        let spilled = if pages == 0 { None } else { Some(Spilled { pages, extent: Extent::take(&mut reader)? }) };
+        Some(Self { key, links, links_count, spilled, versions: reader, end: span.end })
     }
 
-    /// Adds a version. Returns the number of a new page and the versions that must move there.
-    pub(crate) fn push(&mut self, version: Arc<Version>) -> Option<(u64, Vec<Arc<Version>>)> {
-        self.versions.later.push(version);
-        if self.versions.later.len() < 2 * SPILL_VERSIONS {
-            return None;
-        }
-        let kept = self.versions.later.split_off(SPILL_VERSIONS);
-        let mut moved = std::mem::replace(&mut self.versions.later, kept);
-        // The newest of the moved ones stays as the first.
-        let first = moved.pop()?;
-        moved.insert(0, std::mem::replace(&mut self.versions.first, first));
-        let spilled = self.spilled.get_or_insert_with(|| Box::new(Spilled { pages: 0, extent: Extent::EMPTY }));
-        moved.iter().for_each(|version| spilled.extent.add(version));
-        spilled.pages += 1;
-        Some((spilled.pages - 1, moved))
+    /// See [`encode`].
+    pub(crate) fn links(&self) -> impl Iterator<Item = u64> + use<'a> {
+        let mut reader = self.links;
+        (0..self.links_count).map_while(move |_| reader.number())
+    }
+
+    /// The versions at hand, in sequence order, with where their rows lie on the page.
+    pub(crate) fn versions(&self) -> impl Iterator<Item = Version<Span>> + use<'a> {
+        let (mut base, mut reader, page_end) = (Base::default(), self.versions, self.end);
+        std::iter::from_fn(move || {
+            let version = base.take(&mut reader)?;
+            // A row is the last part of its version.
+            let end = page_end - reader.remaining();
+            Some(version.with(version.row.map(|row| Span { start: end - row.len(), end })))
+        })
+    }
+
+    /// The newest version.
+    pub(crate) fn newest(&self) -> Option<Version<Span>> {
+        self.versions().last()
     }
 
     /// The current version among those at hand; `Err` when none of them is admitted but a spilled one may be.
-    pub(crate) fn current(&self, bounds: &AsOf) -> Result<Option<&Arc<Version>>, &Spilled> {
-        match self.versions.iter().rev().find(|version| version.admitted(bounds)) {
-            Some(version) => Ok(Some(version)),
-            None => match &self.spilled {
-                Some(spilled) if !spilled.extent.unseen(bounds) => Err(spilled),
-                _ => Ok(None),
-            },
+    pub(crate) fn current(&self, bounds: &AsOf) -> Result<Option<Version<Span>>, Spilled> {
+        match (self.versions().filter(|version| version.admitted(bounds)).last(), self.spilled) {
+            (None, Some(spilled)) if !spilled.extent.unseen(bounds) => Err(spilled),
+            (version, _) => Ok(version),
         }
     }
 
     pub(crate) fn extent(&self) -> Extent {
-        let mut extent = self.spilled.as_ref().map_or(Extent::EMPTY, |spilled| spilled.extent);
-        self.versions.iter().for_each(|version| extent.add(version));
+        let mut extent = self.spilled.map_or(Extent::EMPTY, |spilled| spilled.extent);
+        self.versions().for_each(|version| extent.add(&version));
         extent
     }
+}
 
-    /// About how much memory it takes beside its versions.
-    pub(crate) fn weight(&self) -> usize {
-        128 + self.key.len() + 8 * self.links.len()
+/// Adds a version to the entry in a slot, and gives it other links if there are any. Returns the number of a new page
+/// and the versions that must move there, as one entry; `None` for a slot that holds no entry.
+pub(crate) fn amend(
+    slots: &mut Slots,
+    slot: usize,
+    version: &Version<&[u8]>,
+    links: Option<&[u64]>,
+) -> Option<Option<(u64, Slots)>> {
+    let entry = Entry::read(slots, slot)?;
+    let (mut base, mut reader) = (Base::default(), entry.versions);
+    let mut versions = Vec::with_capacity(2 * SPILL_VERSIONS);
+    while !reader.is_empty() {
+        versions.push(base.take(&mut reader)?);
     }
-
-    /// Layout: key, number of links and links, versions, number of spilled pages and (if any) their extent.
-    pub(crate) fn put(&self, out: &mut Vec<u8>, base: &mut Base) {
-        put_bytes(out, &self.key);
-        put(out, self.links.len() as u64);
-        self.links.iter().for_each(|link| put(out, *link));
-        put(out, self.versions.later.len() as u64 + 1);
-        self.versions.iter().for_each(|version| base.put(out, version));
-        put(out, self.spilled.as_ref().map_or(0, |spilled| spilled.pages));
-        if let Some(spilled) = &self.spilled {
-            spilled.extent.put(out);
+    if links.is_none() && versions.len() < 2 * SPILL_VERSIONS {
+        let mut out = Vec::with_capacity(64);
+        base.put(&mut out, version);
+        slots.extend(slot, &out);
+        return Some(None);
+    }
+    let mut moved = None;
+    let mut spilled = entry.spilled;
+    if versions.len() >= 2 * SPILL_VERSIONS {
+        let kept = versions.split_off(SPILL_VERSIONS);
+        let Spilled { pages, extent } = spilled.get_or_insert(Spilled { pages: 0, extent: Extent::EMPTY });
+        let (mut out, mut base) = (encode(&[], &[], None), Base::default());
+        for version in versions {
+            extent.add(&version);
+            base.put(&mut out, &version);
         }
+        let mut page = Slots::default();
+        page.push(&out);
+        moved = Some((*pages, page));
+        *pages += 1;
+        versions = kept;
     }
-
-    pub(crate) fn take(reader: &mut Reader<'_>, base: &mut Base) -> Option<Self> {
-        let key = Arc::from(reader.bytes()?);
-        let count = reader.length()?;
-        let mut links = Vec::with_capacity(count);
-        for _ in 0..count {
-            links.push(reader.number()?);
-        }
-        let mut versions = base.take_all(reader)?.into_iter();
-        let versions = Versions { first: versions.next()?, later: versions.collect() };
-        let pages = reader.number()?;
-        let spilled = if pages == 0 { None } else { Some(Box::new(Spilled { pages, extent: Extent::take(reader)? })) };
-        Some(Self { key, links: links.into(), versions, spilled })
-    }
+    let links: Vec<u64> = links.map_or_else(|| entry.links().collect(), <[u64]>::to_vec);
+    let mut out = encode(entry.key, &links, spilled.as_ref());
+    let mut base = Base::default();
+    versions.iter().chain([version]).for_each(|version| base.put(&mut out, version));
+    slots.replace(slot, &out);
+    Some(moved)
 }
 
 #[cfg(test)]
@@ -131,41 +164,54 @@ pub(crate) mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::pages::version::tests::version;
+    use crate::pages::version::tests::{extent, version};
 
-    pub(crate) fn entry() -> impl Strategy<Value = Entry> {
-        let key = prop::collection::vec(any::<u8>(), 0..9);
-        let links = prop::collection::vec(any::<u64>(), 0..3);
-        (key, links, prop::collection::vec(version(), 1..80)).prop_map(|(key, links, versions)| {
-            let mut versions = versions.into_iter().map(Arc::new);
-            let first = versions.next().expect("at least one");
-            let mut entry = Entry::new(key.into(), links.into(), first);
-            versions.for_each(|version| drop(entry.push(version)));
-            entry
-        })
+    type Owned = Version<Box<[u8]>>;
+
+    fn owned(slots: &Slots) -> Vec<Owned> {
+        let entry = Entry::read(slots, 0).expect("an entry");
+        entry.versions().map(|version| version.with(version.row.map(|row| Box::from(slots.at(row))))).collect()
     }
 
     proptest! {
         #[test]
-        fn entries_round_trip(entry in entry()) {
-            let mut out = Vec::new();
-            entry.put(&mut out, &mut Base::default());
-            prop_assert_eq!(Entry::take(&mut Reader::new(&out), &mut Base::default()), Some(entry));
+        fn amending_loses_no_version(
+            key in prop::collection::vec(any::<u8>(), 0..9),
+            links in prop::collection::vec(any::<u64>(), 0..3),
+            versions in prop::collection::vec(version(), 1..100),
+            relink in any::<prop::sample::Index>(),
+        ) {
+            let mut slots = Slots::default();
+            slots.push(&encode_first(&key, &[7], &versions[0].borrow()));
+            slots.push(b"the next slot");
+            let mut kept: Vec<Owned> = Vec::new();
+            for (number, version) in versions.iter().enumerate().skip(1) {
+                let links = (number == relink.index(versions.len())).then_some(links.as_slice());
+                let moved = amend(&mut slots, 0, &version.borrow(), links).expect("an entry");
+                if let Some((page, moved)) = moved {
+                    prop_assert_eq!(page * SPILL_VERSIONS as u64, kept.len() as u64);
+                    kept.extend(owned(&moved));
+                }
+            }
+            let entry = Entry::read(&slots, 0).expect("an entry");
+            prop_assert_eq!(entry.key, key.as_slice());
+            prop_assert_eq!(entry.spilled.map(|spilled| spilled.extent), (!kept.is_empty()).then(|| extent(&kept)));
+            prop_assert_eq!(entry.extent(), extent(&versions));
+            let expected = if relink.index(versions.len()) == 0 { vec![7] } else { links };
+            prop_assert_eq!(entry.links().collect::<Vec<_>>(), expected);
+            kept.extend(owned(&slots));
+            prop_assert_eq!(kept, versions);
+            prop_assert_eq!(slots.get(1), b"the next slot");
         }
 
         #[test]
-        fn spilling_loses_no_version(versions in prop::collection::vec(version(), 1..100)) {
-            let versions: Vec<_> = versions.into_iter().map(Arc::new).collect();
-            let mut entry = Entry::new(Arc::from([]), Box::default(), Arc::clone(&versions[0]));
-            let mut kept = Vec::new();
-            for version in &versions[1..] {
-                if let Some((page, moved)) = entry.push(Arc::clone(version)) {
-                    prop_assert_eq!(page * SPILL_VERSIONS as u64, kept.len() as u64);
-                    kept.extend(moved);
-                }
-            }
-            kept.extend(entry.versions.iter().cloned());
-            prop_assert_eq!(kept, versions);
+        fn damaged_bytes_never_panic(bytes in prop::collection::vec(0u8..20, 0..60)) {
+            let mut slots = Slots::default();
+            slots.push(&bytes);
+            let count = Entry::read(&slots, 0).map_or(0, |entry| entry.versions().count());
+            prop_assert!(count <= bytes.len());
+            let version = Version { sequence: 1, born: 1, valid_from: 0, known: 0, time: 0, from_snapshot: false, row: None };
+            prop_assert!(amend(&mut slots, 0, &version, None).is_some() || slots.get(0) == bytes);
         }
     }
 }

@@ -5,15 +5,18 @@
 
 mod codec;
 pub(crate) mod entry;
+pub(crate) mod heads;
+pub(crate) mod slots;
 pub(crate) mod summary;
 pub(crate) mod version;
 
 use std::sync::{Arc, OnceLock};
 
 pub(crate) use codec::{pack, unpack};
-use entry::Entry;
+use slots::Slots;
 use summary::Digest;
-use version::Version;
+
+use crate::keys::Kind;
 
 /// Entries of a block and children of a node. Entry `i` of a history is always in block `i / 64`, so that neither
 /// batches nor restarts can change how sums are associated.
@@ -24,38 +27,32 @@ pub(crate) const FANOUT: usize = if cfg!(test) { 4 } else { 64 };
 pub(crate) struct Page {
     /// The sequence of the last change that it holds.
     pub sequence: u64,
-    /// About how much memory it takes.
-    pub weight: usize,
     pub body: Body,
 }
 
 /// What a page holds, by kind.
 #[derive(Debug, Clone)]
 pub(crate) enum Body {
-    Heads(Heads),
+    /// Some keys of a table: [`heads`].
+    Heads(Slots),
     Root(Root),
     Block(Block),
     Node(Node),
-    Spill(Vec<Arc<Version>>),
-}
-
-/// Some keys of a table, in order, each with the place of its row in the table's timeline.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Heads {
-    pub rows: Vec<(Arc<[u8]>, u64)>,
+    /// Old versions of one entry, as the versions of an entry without a key.
+    Spill(Slots),
 }
 
 /// The beginning of a history: how many entries it has, and the last ones, which do not fill a block yet.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Root {
     pub count: u64,
-    pub tail: Vec<Entry>,
+    pub tail: Slots,
 }
 
 /// [`FANOUT`] entries of a history, in the order in which they arrived.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Block {
-    pub entries: Vec<Entry>,
+    pub entries: Slots,
     /// Summed up when first asked for.
     pub digest: OnceLock<Arc<Digest>>,
 }
@@ -67,49 +64,57 @@ pub(crate) struct Node {
     pub children: Vec<Option<Arc<Digest>>>,
 }
 
-impl Heads {
-    /// The place of a key's row.
-    pub(crate) fn find(&self, key: &[u8]) -> Option<u64> {
-        let index = self.rows.binary_search_by(|(other, _)| (**other).cmp(key)).ok()?;
-        Some(self.rows[index].1)
-    }
-}
-
 impl Page {
     /// A page of this kind that nothing has been put on.
-    pub(crate) fn empty(kind: crate::keys::Kind) -> Self {
-        use crate::keys::Kind;
+    pub(crate) fn empty(kind: Kind) -> Self {
         let body = match kind {
-            Kind::Heads => Body::Heads(Heads::default()),
+            Kind::Heads => Body::Heads(Slots::default()),
             Kind::Root => Body::Root(Root::default()),
             Kind::Block => Body::Block(Block::default()),
             Kind::Node => Body::Node(Node::default()),
-            Kind::Spill => Body::Spill(Vec::new()),
+            Kind::Spill => Body::Spill(Slots::default()),
         };
-        Self { sequence: 0, weight: 160, body }
+        Self { sequence: 0, body }
     }
 
-    /// Weighs the page anew.
-    pub(crate) fn weigh(&mut self) {
-        let entries = |entries: &[Entry]| {
-            entries.iter().map(|entry| entry.weight() + entry.versions.iter().map(|v| v.weight()).sum::<usize>()).sum()
+    /// About how much memory it takes.
+    pub(crate) fn weight(&self) -> usize {
+        let content = match &self.body {
+            Body::Node(node) => {
+                let digest = node.children.iter().flatten().next();
+                node.children.len() * (16 + digest.map_or(0, |digest| digest.weight()))
+            }
+            Body::Block(block) => block.entries.weight() + block.digest.get().map_or(0, |digest| digest.weight()),
+            _ => self.slots().weight(),
         };
-        let content: usize = match &self.body {
-            Body::Heads(heads) => heads.rows.iter().map(|(key, _)| 64 + key.len()).sum(),
-            Body::Root(root) => entries(&root.tail),
-            Body::Block(block) => entries(&block.entries),
-            Body::Node(node) => node.children.iter().flatten().map(|digest| digest.weight()).sum::<usize>() + 512,
-            Body::Spill(versions) => versions.iter().map(|version| version.weight()).sum(),
-        };
-        self.weight = 160 + content;
+        // The page itself, its name, and its place in the pool.
+        400 + content
+    }
+
+    /// The entries of a root or block, the rows of heads, the one entry of spilled versions.
+    pub(crate) fn slots(&self) -> &Slots {
+        match &self.body {
+            Body::Heads(slots) | Body::Spill(slots) => slots,
+            Body::Root(root) => &root.tail,
+            Body::Block(block) => &block.entries,
+            Body::Node(_) => unreachable!("the key says that this page is no node"),
+        }
+    }
+
+    /// The same, to change them.
+    pub(crate) fn slots_mut(&mut self) -> &mut Slots {
+        match &mut self.body {
+            Body::Heads(slots) | Body::Spill(slots) => slots,
+            Body::Root(root) => &mut root.tail,
+            Body::Block(block) => {
+                block.digest.take();
+                &mut block.entries
+            }
+            Body::Node(_) => unreachable!("the key says that this page is no node"),
+        }
     }
 
     // The pool hands pages out by their kind, so another body under a page's key is a broken invariant.
-
-    pub(crate) fn heads(&self) -> &Heads {
-        let Body::Heads(heads) = &self.body else { unreachable!("the key says that this page holds heads") };
-        heads
-    }
 
     pub(crate) fn root(&self) -> &Root {
         let Body::Root(root) = &self.body else { unreachable!("the key says that this page is a root") };
@@ -119,21 +124,6 @@ impl Page {
     pub(crate) fn root_mut(&mut self) -> &mut Root {
         let Body::Root(root) = &mut self.body else { unreachable!("the key says that this page is a root") };
         root
-    }
-
-    pub(crate) fn heads_mut(&mut self) -> &mut Heads {
-        let Body::Heads(heads) = &mut self.body else { unreachable!("the key says that this page holds heads") };
-        heads
-    }
-
-    pub(crate) fn block_mut(&mut self) -> &mut Block {
-        let Body::Block(block) = &mut self.body else { unreachable!("the key says that this page is a block") };
-        block
-    }
-
-    pub(crate) fn node_mut(&mut self) -> &mut Node {
-        let Body::Node(node) = &mut self.body else { unreachable!("the key says that this page is a node") };
-        node
     }
 
     pub(crate) fn block(&self) -> &Block {
@@ -146,8 +136,8 @@ impl Page {
         node
     }
 
-    pub(crate) fn spill(&self) -> &[Arc<Version>] {
-        let Body::Spill(versions) = &self.body else { unreachable!("the key says that this page holds versions") };
-        versions
+    pub(crate) fn node_mut(&mut self) -> &mut Node {
+        let Body::Node(node) = &mut self.body else { unreachable!("the key says that this page is a node") };
+        node
     }
 }

@@ -7,6 +7,7 @@
 use crate::bytes::{Reader, put};
 use crate::packed::numbers;
 use crate::pages::entry::Entry;
+use crate::pages::slots::Slots;
 use crate::pages::version::Extent;
 use crate::pages::{FANOUT, Node};
 use crate::{ColumnSummary, Summary};
@@ -26,12 +27,13 @@ impl Digest {
     }
 
     /// Of the entries of a block; `None` when a row cannot be unpacked.
-    pub(crate) fn of_block(entries: &[Entry], columns: usize) -> Option<Self> {
+    pub(crate) fn of_block(entries: &Slots, columns: usize) -> Option<Self> {
         let mut digest = Self::empty(columns);
-        for entry in entries {
+        for slot in 0..entries.len() {
+            let entry = Entry::read(entries, slot)?;
             digest.extent.merge(&entry.extent());
-            if let Some(row) = &entry.versions.newest().row {
-                add_row(&mut digest.summary, row)?;
+            if let Some(row) = entry.newest()?.row {
+                add_row(&mut digest.summary, entries.at(row))?;
             }
         }
         Some(digest)

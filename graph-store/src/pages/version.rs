@@ -1,15 +1,13 @@
 //! One version of a row as pages keep it, and the extent of several.
 
-use std::sync::Arc;
-
 use relational::{AsOf, EventTime, Window};
 
 use crate::bytes::{Reader, put, put_bytes, put_delta};
 
 /// What a change made of a row. An entry of a parent's history ends with a version without a row when the row was
-/// deleted or has moved to another parent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Version {
+/// deleted or has moved to another parent. The packed row ([`crate::packed`]) is at hand, or lies somewhere on a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Version<R> {
     pub sequence: u64,
     /// The sequence of the first version of this life of the row.
     pub born: u64,
@@ -18,19 +16,26 @@ pub(crate) struct Version {
     /// The row's own time; the beginning where there is no row.
     pub time: i64,
     pub from_snapshot: bool,
-    /// Packed ([`crate::packed`]).
-    pub row: Option<Box<[u8]>>,
+    pub row: Option<R>,
 }
 
-impl Version {
+impl<R> Version<R> {
     /// Whether the bounds admit it. The latest admitted version of a row is the current one.
     pub(crate) fn admitted(&self, bounds: &AsOf) -> bool {
         self.sequence <= bounds.sequence.0 && self.valid_from <= bounds.cutoff.0 && self.known <= bounds.known.0
     }
 
-    /// About how much memory it takes.
-    pub(crate) fn weight(&self) -> usize {
-        96 + self.row.as_ref().map_or(0, |row| row.len())
+    /// The same with the row elsewhere.
+    pub(crate) fn with<S>(&self, row: Option<S>) -> Version<S> {
+        let Self { sequence, born, valid_from, known, time, from_snapshot, .. } = *self;
+        Version { sequence, born, valid_from, known, time, from_snapshot, row }
+    }
+}
+
+impl Version<Box<[u8]>> {
+    /// The same with the row borrowed.
+    pub(crate) fn borrow(&self) -> Version<&[u8]> {
+        self.with(self.row.as_deref())
     }
 }
 
@@ -46,22 +51,22 @@ const FROM_SNAPSHOT: u8 = 2;
 
 impl Base {
     /// Layout: flags, sequence (as difference from the last one), sequence - born, valid_from (difference from the last one), known -
-    /// valid_from; with a row: time - valid_from and the packed row.
-    pub(crate) fn put(&mut self, out: &mut Vec<u8>, version: &Version) {
+    /// valid_from; with a row: time - valid_from, the length of the packed row and its bytes.
+    pub(crate) fn put(&mut self, out: &mut Vec<u8>, version: &Version<&[u8]>) {
         let snapshot = if version.from_snapshot { FROM_SNAPSHOT } else { 0 };
         out.push(snapshot | if version.row.is_some() { HAS_ROW } else { 0 });
         put_delta(out, version.sequence.cast_signed(), self.sequence);
         put(out, version.sequence.wrapping_sub(version.born));
         put_delta(out, version.valid_from, self.valid_from);
         put_delta(out, version.known, version.valid_from);
-        if let Some(row) = &version.row {
+        if let Some(row) = version.row {
             put_delta(out, version.time, version.valid_from);
             put_bytes(out, row);
         }
         *self = Self { sequence: version.sequence.cast_signed(), valid_from: version.valid_from };
     }
 
-    pub(crate) fn take(&mut self, reader: &mut Reader<'_>) -> Option<Version> {
+    pub(crate) fn take<'a>(&mut self, reader: &mut Reader<'a>) -> Option<Version<&'a [u8]>> {
         let flags = reader.byte()?;
         let sequence = reader.delta(self.sequence)?;
         let born = sequence.cast_unsigned().wrapping_sub(reader.number()?);
@@ -70,27 +75,11 @@ impl Base {
         let (time, row) = if flags & HAS_ROW == 0 {
             (EventTime::MIN.0, None)
         } else {
-            (reader.delta(valid_from)?, Some(Box::from(reader.bytes()?)))
+            (reader.delta(valid_from)?, Some(reader.bytes()?))
         };
         *self = Self { sequence, valid_from };
         let from_snapshot = flags & FROM_SNAPSHOT != 0;
         Some(Version { sequence: sequence.cast_unsigned(), born, valid_from, known, time, from_snapshot, row })
-    }
-
-    pub(crate) fn put_all(&mut self, out: &mut Vec<u8>, versions: &[Arc<Version>]) {
-        put(out, versions.len() as u64);
-        for version in versions {
-            self.put(out, version);
-        }
-    }
-
-    pub(crate) fn take_all(&mut self, reader: &mut Reader<'_>) -> Option<Vec<Arc<Version>>> {
-        let count = reader.length()?;
-        let mut versions = Vec::with_capacity(count);
-        for _ in 0..count {
-            versions.push(Arc::new(self.take(reader)?));
-        }
-        Some(versions)
     }
 }
 
@@ -114,7 +103,7 @@ impl Extent {
         born: 0,
     };
 
-    pub(crate) fn add(&mut self, version: &Version) {
+    pub(crate) fn add<R>(&mut self, version: &Version<R>) {
         let time = if version.row.is_some() { (version.time, version.time) } else { Self::EMPTY.time };
         let sequence = (version.sequence, version.sequence);
         let valid_from = (version.valid_from, version.valid_from);
@@ -187,7 +176,7 @@ pub(crate) mod tests {
 
     use super::*;
 
-    pub(crate) fn version() -> impl Strategy<Value = Version> {
+    pub(crate) fn version() -> impl Strategy<Value = Version<Box<[u8]>>> {
         let numbers = (1u64.., 0u64..50, any::<i64>(), any::<i64>(), any::<i64>());
         let row = prop::option::of(prop::collection::vec(any::<u8>(), 0..20));
         (numbers, any::<bool>(), row).prop_map(|((sequence, age, valid_from, known, time), from_snapshot, row)| {
@@ -197,7 +186,7 @@ pub(crate) mod tests {
         })
     }
 
-    pub(crate) fn extent(versions: &[Version]) -> Extent {
+    pub(crate) fn extent(versions: &[Version<Box<[u8]>>]) -> Extent {
         let mut extent = Extent::EMPTY;
         versions.iter().for_each(|version| extent.add(version));
         extent
@@ -206,10 +195,14 @@ pub(crate) mod tests {
     proptest! {
         #[test]
         fn versions_round_trip(versions in prop::collection::vec(version(), 0..5)) {
-            let versions: Vec<_> = versions.into_iter().map(Arc::new).collect();
             let mut out = Vec::new();
-            Base::default().put_all(&mut out, &versions);
-            prop_assert_eq!(Base::default().take_all(&mut Reader::new(&out)), Some(versions));
+            let mut base = Base::default();
+            versions.iter().for_each(|version| base.put(&mut out, &version.borrow()));
+            let (mut reader, mut base) = (Reader::new(&out), Base::default());
+            for version in &versions {
+                prop_assert_eq!(base.take(&mut reader), Some(version.borrow()));
+            }
+            prop_assert!(reader.is_empty());
         }
 
         #[test]
