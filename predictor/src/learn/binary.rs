@@ -44,24 +44,54 @@ pub(super) fn fit(member: Member, examples: &Examples, truths: &[bool]) -> (Bina
     let prior = examples.prior.as_ref().map_or(share, |prior| prior[0]);
     report.diagnostics.base_rate = Some(prior);
     judge(&mut report, &floor, truths);
-    let learned = match member {
-        Member::LastK => None,
+    let (learned, logits) = match member {
+        Member::LastK => (None, floor),
         Member::Baseline => match learn(examples, truths, &floor, &mut report) {
-            Ok(learned) => Some(learned),
+            Ok((learned, held_out)) => (Some(learned), held_out),
             Err(reason) => {
                 report.fallback = Some(reason);
-                None
+                (None, floor)
             }
         },
     };
-    let one_class = share * (1.0 - share) <= 0.0;
-    let sampled = if one_class { (share * count(truths.len()) + 0.5) / (count(truths.len()) + 1.0) } else { share };
-    let shift = if examples.prior.is_some() { log_odds(prior) - log_odds(sampled) } else { 0.0 };
+    let shift = if examples.prior.is_some() { shift_to(prior, &logits, truths) } else { 0.0 };
     (Binary { recent, learned, shift }, report)
 }
 
-/// The reason on failure; the report is touched on success only.
-fn learn(examples: &Examples, truths: &[bool], floor: &[f64], report: &mut Report) -> Result<Learned, String> {
+/// What to add to held-out log-odds so that their mean probability over the population is its share of true, where the
+/// examples of either class stand for that class of the population.
+///
+/// The usual difference of log-odds is right for perfect probabilities only; by bisection it is right for these.
+fn shift_to(prior: f64, logits: &[f64], truths: &[bool]) -> f64 {
+    let positives = count(truths.iter().filter(|truth| **truth).count());
+    let examples = count(truths.len());
+    if positives < 0.5 || positives > examples - 0.5 {
+        return log_odds(prior) - log_odds((positives + 0.5) / (examples + 1.0));
+    }
+    let prior = prior.clamp(1e-9, 1.0 - 1e-9);
+    let (of_true, of_false) = (prior / positives, (1.0 - prior) / (examples - positives));
+    let mean = |shift: f64| {
+        let weighted = logits.iter().zip(truths).map(|(logit, truth)| {
+            let weight = if *truth { of_true } else { of_false };
+            weight * probability(logit + shift)
+        });
+        weighted.sum::<f64>()
+    };
+    let (mut low, mut high) = (-50.0, 50.0);
+    for _ in 0..60 {
+        let middle = 0.5 * (low + high);
+        if mean(middle) < prior { low = middle } else { high = middle }
+    }
+    0.5 * (low + high)
+}
+
+/// With the held-out log-odds; the reason on failure. The report is touched on success only.
+fn learn(
+    examples: &Examples,
+    truths: &[bool],
+    floor: &[f64],
+    report: &mut Report,
+) -> Result<(Learned, Vec<f64>), String> {
     let positives = truths.iter().filter(|truth| **truth).count();
     let minority = positives.min(truths.len() - positives);
     if truths.len() < EXAMPLES_MIN || minority < MINORITY_MIN {
@@ -98,7 +128,8 @@ fn learn(examples: &Examples, truths: &[bool], floor: &[f64], report: &mut Repor
     report.diagnostics.iterations = logistic.iterations;
     let per_unit = blend.slope() * logistic.slope_per_unit();
     report.weights = columns.per_feature(&solution.weights).iter().map(|weight| weight * per_unit).collect();
-    Ok(Learned { columns, weights: solution.weights, intercept: solution.intercept, blend, logistic })
+    let learned = Learned { columns, weights: solution.weights, intercept: solution.intercept, blend, logistic };
+    Ok((learned, logits))
 }
 
 /// The decomposed design of a context, or why there is none.

@@ -23,6 +23,8 @@ mod platt;
 mod ridge;
 mod spread;
 mod standard;
+#[cfg(test)]
+mod tests;
 mod transform;
 
 use thiserror::Error;

@@ -213,3 +213,89 @@ fn add(onto: &mut [f64], factor: f64, values: &[f64]) {
         *sum += factor * value;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use faer::linalg::solvers::Solve;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A design of the given shape with some columns doubled, and targets.
+    fn problem(
+        rows: std::ops::Range<usize>,
+        columns: std::ops::Range<usize>,
+    ) -> impl Strategy<Value = (Vec<Vec<f64>>, Vec<f64>)> {
+        (rows, columns).prop_flat_map(|(rows, columns)| {
+            let row = prop::collection::vec(-4.0..4.0f64, columns).prop_map(|mut row| {
+                row.push(row[0]);
+                row
+            });
+            (prop::collection::vec(row, rows), prop::collection::vec(-1.0..1.0f64, rows))
+        })
+    }
+
+    fn design(rows: &[Vec<f64>]) -> Mat<f64> {
+        Mat::from_fn(rows.len(), rows[0].len(), |row, column| rows[row][column])
+    }
+
+    fn predict(solution: &Solution, row: &[f64]) -> f64 {
+        solution.intercept + dot(&solution.weights, row)
+    }
+
+    /// The prediction for one row by a fit to all the others with a given penalty, from the normal equations.
+    fn refit(rows: &[Vec<f64>], targets: &[f64], left_out: usize, alpha: f64) -> f64 {
+        let kept: Vec<usize> = (0..rows.len()).filter(|index| *index != left_out).collect();
+        let columns = rows[0].len();
+        // The intercept is a last column of ones without penalty.
+        let value = |index: usize, column: usize| if column == columns { 1.0 } else { rows[index][column] };
+        let system = Mat::from_fn(columns + 1, columns + 1, |i, j| {
+            let penalty = if i == j && i < columns { alpha } else { 0.0 };
+            kept.iter().map(|index| value(*index, i) * value(*index, j)).sum::<f64>() + penalty
+        });
+        let right = Mat::from_fn(columns + 1, 1, |i, _| {
+            kept.iter().map(|index| value(*index, i) * targets[*index]).sum::<f64>()
+        });
+        let weights = system.partial_piv_lu().solve(&right);
+        (0..=columns).map(|column| weights[(column, 0)] * value(left_out, column)).sum()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        #[test]
+        fn held_out_predictions_are_those_of_refits((rows, targets) in problem(4..24, 1..12)) {
+            let solution = Ridge::new(design(&rows)).unwrap().solve(&targets);
+            for (left_out, held_out) in solution.held_out.iter().enumerate() {
+                let wanted = refit(&rows, &targets, left_out, solution.alpha);
+                prop_assert!((held_out - wanted).abs() < 1e-9, "row {left_out}: {held_out} for {wanted}");
+            }
+        }
+
+        #[test]
+        fn primal_equals_dual((rows, targets) in problem(6..16, 5..14)) {
+            // Columns of zeros change nothing, but tip the shape to the dual form.
+            let wide: Vec<Vec<f64>> = rows
+                .iter()
+                .map(|row| row.iter().copied().chain(std::iter::repeat_n(0.0, rows.len())).collect())
+                .collect();
+            let narrow = Ridge::new(design(&rows)).unwrap();
+            let tipped = Ridge::new(design(&wide)).unwrap();
+            prop_assert!(matches!(tipped.back, Back::Dual(_)));
+            let (one, other) = (narrow.solve(&targets), tipped.solve(&targets));
+            for index in 0..rows.len() {
+                prop_assert!((one.held_out[index] - other.held_out[index]).abs() < 1e-9);
+                prop_assert!((predict(&one, &rows[index]) - predict(&other, &wide[index])).abs() < 1e-9);
+            }
+        }
+    }
+
+    #[test]
+    fn a_line_is_found() {
+        let rows: Vec<Vec<f64>> = (0..2000).map(|index| vec![f64::from(index) / 100.0]).collect();
+        let targets: Vec<f64> = rows.iter().map(|row| 3.0 * row[0] - 1.0).collect();
+        let solution = Ridge::new(design(&rows)).unwrap().solve(&targets);
+        assert!((predict(&solution, &[5.0]) - 14.0).abs() < 0.01);
+        assert!((solution.alpha - ALPHAS[0]).abs() < 1e-12);
+    }
+}
