@@ -5,6 +5,8 @@ pub mod context;
 mod error;
 pub mod executor;
 pub mod features;
+#[cfg(test)]
+mod fixture;
 pub mod learn;
 pub mod read_set;
 pub mod sampler;
