@@ -109,7 +109,7 @@ pub enum Condition {
 /// The left side of a comparison.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Operand {
-    /// A column: of the entity in a target, population or assumption; of the aggregated table in an aggregate's filter.
+    /// A column: of the entity in a target or population; of the aggregated table in an aggregate's filter.
     Column(ColumnRef),
     /// An aggregate over child rows of the entity.
     Aggregate(Aggregate),
@@ -134,7 +134,7 @@ pub enum Relation {
     Is,
     /// `IS NOT`: the opposite of `IS`.
     IsNot,
-    /// `IN`, with a list.
+    /// `IN`, with a list; `NOT IN` is [`Condition::Not`] around it.
     In,
     /// `LIKE`, with `%` and `_`.
     Like,
