@@ -6,6 +6,7 @@ pub mod decode;
 mod error;
 pub mod files;
 pub mod kafka;
+pub mod ndjson;
 
 use std::time::Duration;
 

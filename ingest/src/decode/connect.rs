@@ -90,7 +90,9 @@ impl Node {
         let (package, class) = name.rsplit_once('.').unwrap_or(("", name));
         let known = match (package, class) {
             ("io.debezium.time" | "org.apache.kafka.connect.data", "Date") => Some(Encoding::Days),
-            ("io.debezium.time" | "org.apache.kafka.connect.data", "Timestamp") => Some(Encoding::Epoch(EpochUnit::Millis)),
+            ("io.debezium.time" | "org.apache.kafka.connect.data", "Timestamp") => {
+                Some(Encoding::Epoch(EpochUnit::Millis))
+            }
             ("io.debezium.time", "MicroTimestamp") => Some(Encoding::Epoch(EpochUnit::Micros)),
             ("io.debezium.time", "NanoTimestamp") => Some(Encoding::Epoch(EpochUnit::Nanos)),
             ("io.debezium.time", "ZonedTimestamp" | "IsoTimestamp") => Some(Encoding::IsoTime),

@@ -43,12 +43,15 @@ struct Origin<'a> {
 pub(super) fn decode(context: &Context<'_>) -> Result<Decoded, Refusal> {
     let Some(bytes) = context.record.value else { return Ok(Decoded::set_aside("tombstone")) };
     let text = context.text(bytes)?;
-    let opened =
-        context.open::<Envelope<'_>>(text, &context.topic.value_schema).map_err(|error| context.malformed(&error.to_string()))?;
+    let opened = context
+        .open::<Envelope<'_>>(text, &context.topic.value_schema)
+        .map_err(|error| context.malformed(&error.to_string()))?;
     let layout = opened.layout(&context.topic.bare);
     let Some(envelope) = &opened.payload else { return Ok(Decoded::set_aside("tombstone")) };
     let op = envelope.op.as_deref().ok_or_else(|| {
-        context.malformed("it has no `op`; if its rows are not in an envelope, the format is `flattened`, `upsert` or `append`")
+        context.malformed(
+            "it has no `op`; if its rows are not in an envelope, the format is `flattened`, `upsert` or `append`",
+        )
     })?;
     match op {
         "c" | "u" | "r" => upsert(context, envelope, layout, op),

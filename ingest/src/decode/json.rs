@@ -8,10 +8,10 @@ use serde_json::value::RawValue;
 
 /// The fields of an object in the order in which they stand, not yet parsed.
 #[derive(Debug, Default)]
-pub(super) struct Row<'a>(pub(super) Vec<(Cow<'a, str>, &'a str)>);
+pub(crate) struct Row<'a>(pub(crate) Vec<(Cow<'a, str>, &'a str)>);
 
 impl<'a> Row<'a> {
-    pub(super) fn get(&self, name: &str) -> Option<&'a str> {
+    pub(crate) fn get(&self, name: &str) -> Option<&'a str> {
         self.0.iter().find(|(field, _)| field == name).map(|(_, json)| *json)
     }
 }
@@ -77,6 +77,11 @@ impl<'a> Json<'a> {
     }
 }
 
+/// The content of a JSON text; `None` for other JSON.
+pub(crate) fn text_of(json: &str) -> Option<Cow<'_, str>> {
+    Json::of(json).into_text()
+}
+
 fn text(json: &str) -> Cow<'_, str> {
     let inner = &json[1..json.len().saturating_sub(1).max(1)];
     if inner.contains('\\') {
@@ -88,7 +93,7 @@ fn text(json: &str) -> Cow<'_, str> {
 }
 
 /// The start of a value for a message: at most 60 characters.
-pub(super) fn clip(json: &str) -> String {
+pub(crate) fn clip(json: &str) -> String {
     match json.char_indices().nth(60) {
         Some((end, _)) => format!("{}...", &json[..end]),
         None => json.to_owned(),

@@ -35,11 +35,8 @@ pub fn learn(records: &[Record<'_>]) -> Option<Learned> {
     let first = seen.first()?;
     let table = seen.iter().find_map(|seen| seen.table.clone());
     let last_part = first.topic.rsplit('.').next().unwrap_or(first.topic);
-    let mut learned = seen
-        .iter()
-        .rev()
-        .find_map(|seen| from_schema(seen.schema.as_ref()?))
-        .or_else(|| from_values(&seen))?;
+    let mut learned =
+        seen.iter().rev().find_map(|seen| from_schema(seen.schema.as_ref()?)).or_else(|| from_values(&seen))?;
     learned.table = table.unwrap_or_else(|| last_part.to_owned());
     let key = records.iter().find_map(|record| key_names(record.key?));
     learned.key = key.unwrap_or_default();
@@ -80,8 +77,14 @@ fn from_schema(node: &Node) -> Option<Learned> {
     let defaults = fields().filter(|(_, node)| node.optional && node.default.is_some()).map(|(name, _)| name);
     let defaults = defaults.collect();
     let table = String::new();
-    (!columns.is_empty())
-        .then_some(Learned { table, columns, key: Vec::new(), from_schema: true, unsure: Vec::new(), defaults })
+    (!columns.is_empty()).then_some(Learned {
+        table,
+        columns,
+        key: Vec::new(),
+        from_schema: true,
+        unsure: Vec::new(),
+        defaults,
+    })
 }
 
 fn from_values(seen: &[Seen<'_>]) -> Option<Learned> {
@@ -108,7 +111,9 @@ fn looks_like(json: &str) -> Option<DataType> {
         Json::Number(_) => DataType::Float,
         Json::Array(_) => DataType::List,
         Json::Object(text) => match serde_json::from_str::<Row<'_>>(text) {
-            Ok(row) if row.0.len() == 2 && row.get("scale").is_some() && row.get("value").is_some() => DataType::Decimal,
+            Ok(row) if row.0.len() == 2 && row.get("scale").is_some() && row.get("value").is_some() => {
+                DataType::Decimal
+            }
             _ => DataType::Text,
         },
         Json::Text(text) => match text.len() {

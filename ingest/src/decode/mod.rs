@@ -18,6 +18,7 @@ use relational::{Change, DeadLetter, EventTime, Position, Stage};
 
 use crate::Delivery;
 
+pub(crate) use json::{Row, clip, text_of};
 pub use learn::{Learned, learn};
 pub use tables::{ColumnHint, Format, Mapping, PLACEHOLDER, Tables, unit_named};
 

@@ -147,7 +147,8 @@ impl Context<'_> {
     /// The value's text.
     pub(super) fn text<'t>(&self, bytes: &'t [u8]) -> Result<&'t str, Refusal> {
         str::from_utf8(bytes).map_err(|error| {
-            let hint = if bytes.first() == Some(&0) { ": it looks like Avro with a schema registry's frame" } else { "" };
+            let hint =
+                if bytes.first() == Some(&0) { ": it looks like Avro with a schema registry's frame" } else { "" };
             self.malformed(&format!("the value is not UTF-8 from byte {} on{hint}", error.valid_up_to()))
         })
     }

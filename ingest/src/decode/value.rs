@@ -68,7 +68,9 @@ pub(super) fn read(json: &str, encoding: &Encoding, data_type: DataType, hint: C
     let value = match encoding {
         Encoding::Bare => return bare(json, parsed, data_type, hint),
         Encoding::Plain(_) => natural(parsed),
-        Encoding::Bytes => parsed.into_text().and_then(|text| decode_base64(&text)).map(|bytes| Value::Bytes(bytes.into())),
+        Encoding::Bytes => {
+            parsed.into_text().and_then(|text| decode_base64(&text)).map(|bytes| Value::Bytes(bytes.into()))
+        }
         Encoding::Decimal(scale) => decimal(parsed, *scale),
         Encoding::VariableDecimal => variable_decimal(json),
         Encoding::Days => days(&parsed),
@@ -147,7 +149,10 @@ fn configured_time(number: i64, unit: EpochUnit, json: &str) -> Result<Value, St
     let time = unit.instant(number);
     match time.civil() {
         Some(civil) if civil.year() > 0 => Ok(Value::Time(time)),
-        _ => Err(format!("`{}` lies outside the years 1 to 9999; set the column's `unit` to another of s, ms, us, ns", clip(json))),
+        _ => Err(format!(
+            "`{}` lies outside the years 1 to 9999; set the column's `unit` to another of s, ms, us, ns",
+            clip(json)
+        )),
     }
 }
 
