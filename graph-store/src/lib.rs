@@ -137,8 +137,8 @@ pub enum Keyspace {
 pub struct Options {
     /// Bytes for decoded pages and the disk engine's cache together.
     pub memory_bytes: u64,
-    /// Whether each commit waits for the disk. Off, a power loss may lose the newest commits (a killed process does
-    /// not); the source's log has them still.
+    /// Whether each commit waits for the disk. Off, a crash may lose the newest commits, whole ones and up to about half
+    /// a MiB of them; the positions go back with them, and the source's log has them still.
     pub sync: bool,
 }
 

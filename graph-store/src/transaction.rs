@@ -263,8 +263,9 @@ impl<'a> Transaction<'a> {
         self.writes.extend(write_back::shorten(&mut self.log, state.redo_from));
         shared.disk.commit(&self.writes)?;
         lock(&shared.live).pending.clear();
-        write_back::round(shared, sequence)?;
-        if self.store.options.sync { shared.disk.flush() } else { Ok(()) }
+        let written = write_back::round(shared, sequence)?;
+        // Without a flush sled writes when its buffer of half a MiB is full: always whole commits, in order.
+        if written || self.store.options.sync { shared.disk.flush() } else { Ok(()) }
     }
 }
 

@@ -31,19 +31,19 @@ pub(crate) fn shorten(log: &mut Log, redo_from: u64) -> Vec<Write> {
 }
 
 /// Writes a bounded number of the oldest changed pages when there are too many of them, or the oldest is too old. All
-/// changes up to `sequence` are committed, and there are no others.
-pub(crate) fn round(shared: &Shared, sequence: u64) -> Result<(), Error> {
+/// changes up to `sequence` are committed, and there are no others. Returns whether any was written.
+pub(crate) fn round(shared: &Shared, sequence: u64) -> Result<bool, Error> {
     for page in 0.. {
         let mut pool = lock(&shared.pool);
         if !due(&mut pool, sequence, page) {
-            break;
+            return Ok(page > 0);
         }
         let group = pool.next_to_write();
         drop(pool);
         // Only the writer changes pages, and it is here; readers go on meanwhile.
         write(shared, &group, sequence)?;
     }
-    Ok(())
+    Ok(true)
 }
 
 /// Writes pages while the log is redone, so that memory stays bounded.

@@ -124,20 +124,22 @@ pub(crate) fn amend(
     links: Option<&[u64]>,
 ) -> Option<Option<(u64, Slots)>> {
     let entry = Entry::read(slots, slot)?;
-    let (mut base, mut reader) = (Base::default(), entry.versions);
-    let mut versions = Vec::with_capacity(2 * SPILL_VERSIONS);
+    let (mut base, mut reader, mut count) = (Base::default(), entry.versions, 0);
     while !reader.is_empty() {
-        versions.push(base.take(&mut reader)?);
+        base.take(&mut reader)?;
+        count += 1;
     }
-    if links.is_none() && versions.len() < 2 * SPILL_VERSIONS {
+    if links.is_none() && count < 2 * SPILL_VERSIONS {
         let mut out = Vec::with_capacity(64);
         base.put(&mut out, version);
         slots.extend(slot, &out);
         return Some(None);
     }
+    let (mut base, mut reader) = (Base::default(), entry.versions);
+    let mut versions: Vec<_> = std::iter::from_fn(|| base.take(&mut reader)).collect();
     let mut moved = None;
     let mut spilled = entry.spilled;
-    if versions.len() >= 2 * SPILL_VERSIONS {
+    if count >= 2 * SPILL_VERSIONS {
         let kept = versions.split_off(SPILL_VERSIONS);
         let Spilled { pages, extent } = spilled.get_or_insert(Spilled { pages: 0, extent: Extent::EMPTY });
         let (mut out, mut base) = (encode(&[], &[], None), Base::default());
