@@ -9,8 +9,8 @@ mod settings;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::base_consumer::PartitionQueue;
@@ -138,7 +138,8 @@ impl KafkaSource {
         let mut offsets = TopicPartitionList::with_capacity(positions.len());
         let ours = |position: &&Position| self.partitions.contains(&(Arc::clone(&position.topic), position.partition));
         for position in positions.iter().filter(ours) {
-            let added = offsets.add_partition_offset(&position.topic, position.partition, Offset::Offset(position.offset));
+            let added =
+                offsets.add_partition_offset(&position.topic, position.partition, Offset::Offset(position.offset));
             added.map_err(|error| fault(&position.to_string(), &error))?;
         }
         if offsets.count() == 0 {
@@ -188,7 +189,11 @@ impl KafkaSource {
         self.refreshed = Instant::now();
         match discover(&self.consumer, &self.settings, &self.selection, Duration::from_secs(2)) {
             Ok(partitions) if partitions != self.partitions => {
-                tracing::info!(from = self.partitions.len(), to = partitions.len(), "kafka: the partitions have changed");
+                tracing::info!(
+                    from = self.partitions.len(),
+                    to = partitions.len(),
+                    "kafka: the partitions have changed"
+                );
                 self.partitions = partitions;
                 self.positions.extend(self.lanes.iter().map(|lane| (lane.partition.clone(), lane.next)));
                 self.assign()
@@ -240,7 +245,9 @@ impl KafkaSource {
         use RDKafkaErrorCode as Code;
         let partition = lane.map(|index| self.lanes[index].partition.clone());
         let what = match &partition {
-            Some((topic, partition)) => format!("topic `{topic}`, partition {partition}, brokers `{}`", self.settings.brokers),
+            Some((topic, partition)) => {
+                format!("topic `{topic}`, partition {partition}, brokers `{}`", self.settings.brokers)
+            }
             None => format!("brokers `{}`", self.settings.brokers),
         };
         match error.rdkafka_error_code() {
@@ -260,9 +267,12 @@ impl KafkaSource {
                 | Code::TopicAuthorizationFailed
                 | Code::GroupAuthorizationFailed
                 | Code::ClusterAuthorizationFailed,
-            ) => Err(fault(&what, &format!("{error}; check the credentials in `source.options` and the broker's rules"))),
+            ) => {
+                Err(fault(&what, &format!("{error}; check the credentials in `source.options` and the broker's rules")))
+            }
             Some(Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition) if lane.is_some() => {
-                let named = partition.is_some_and(|(topic, _)| self.selection.names.iter().any(|name| **name == *topic));
+                let named =
+                    partition.is_some_and(|(topic, _)| self.selection.names.iter().any(|name| **name == *topic));
                 if named {
                     return Err(fault(&what, &"it is gone; create it again, or correct `source.topics`"));
                 }

@@ -10,6 +10,9 @@
 //! in one flat list). Keys and values are texts, `{"hex":"00ff"}` for bytes that are no text, null, or JSON itself.
 //! Timestamps are in milliseconds. Files are read in the given order, line by line; empty lines count but say nothing.
 
+#[cfg(test)]
+mod tests;
+
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -8,7 +8,9 @@ mod types;
 
 use std::sync::Arc;
 
-use relational::{Cell, Change, Column, ColumnId, DataType, EventTime, Key, Op, Position, Schema, Table, TableId, Value};
+use relational::{
+    Cell, Change, Column, ColumnId, DataType, EventTime, Key, Op, Position, Schema, Table, TableId, Value,
+};
 
 use super::*;
 
@@ -48,7 +50,8 @@ fn with_headers(
     headers: &[(&str, &str)],
 ) -> Result<Decoded, Refusal> {
     let position = Position { topic: topic.into(), partition: 3, offset: 7 };
-    let headers: Vec<_> = headers.iter().map(|(name, value)| ((*name).to_owned(), Some(value.as_bytes().to_vec()))).collect();
+    let headers: Vec<_> =
+        headers.iter().map(|(name, value)| ((*name).to_owned(), Some(value.as_bytes().to_vec()))).collect();
     let record = Record {
         origin: &position,
         position: &position,

@@ -3,12 +3,12 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use rdkafka::TopicPartitionList;
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
-use rdkafka::TopicPartitionList;
 use relational::EventTime;
 
 use super::settings::{KafkaSettings, Selection};
@@ -43,7 +43,8 @@ pub(super) fn discover(
     let metadata = client.fetch_metadata(None, timeout).map_err(|error| {
         // Says what the client ran into meanwhile, which the time-out itself does not.
         drop(client.poll(Duration::ZERO));
-        let trouble = client.context().trouble().map_or_else(|| error.to_string(), |trouble| format!("{error}: {trouble}"));
+        let trouble =
+            client.context().trouble().map_or_else(|| error.to_string(), |trouble| format!("{error}: {trouble}"));
         fault(&what, &format!("no answer within {timeout:?} ({trouble}); check `source.brokers` and `source.options`"))
     })?;
     let topics = metadata.topics();
@@ -53,7 +54,8 @@ pub(super) fn discover(
             similarity(a).total_cmp(&similarity(b))
         });
         let hint = near.map_or_else(String::new, |near| format!("; the nearest that is there is `{near}`"));
-        let reason = format!("it does not exist, or may not be read by us{hint}; create it, or correct `source.topics`");
+        let reason =
+            format!("it does not exist, or may not be read by us{hint}; create it, or correct `source.topics`");
         return Err(Error::Kafka { what: format!("topic `{name}`, {what}"), reason });
     }
     let wanted = topics.iter().filter(|topic| selection.contains(topic.name()));

@@ -97,7 +97,8 @@ impl KafkaSettings {
             }
         }
         if self.topics.is_empty() {
-            let reason = "there are none; set `source.topics` to names, or to a pattern such as \"^shop\\\\..*\"".to_owned();
+            let reason =
+                "there are none; set `source.topics` to names, or to a pattern such as \"^shop\\\\..*\"".to_owned();
             return Err(Error::Kafka { what: "topics".to_owned(), reason });
         }
         Ok(selection)
@@ -141,7 +142,8 @@ mod tests {
 
     #[test]
     fn the_buffer_is_shared_among_partitions() {
-        let kbytes = |partitions| settings(&["a"]).client(partitions).expect("valid")["queued.max.messages.kbytes"].clone();
+        let kbytes =
+            |partitions| settings(&["a"]).client(partitions).expect("valid")["queued.max.messages.kbytes"].clone();
         assert_eq!(kbytes(1), "16384");
         assert_eq!(kbytes(64), "1024");
         assert_eq!(kbytes(10_000), "256");
@@ -150,8 +152,14 @@ mod tests {
     #[test]
     fn topics_are_names_or_patterns() {
         let selection = settings(&["a.b", "^shop\\..*", "^__.*"]).selection().expect("valid");
-        assert!(selection.contains("a.b") && selection.contains("shop.orders") && selection.contains("__debezium-heartbeat.s"));
-        assert!(!selection.contains("axb") && !selection.contains("my.shop.x") && !selection.contains("__consumer_offsets"));
+        assert!(
+            selection.contains("a.b")
+                && selection.contains("shop.orders")
+                && selection.contains("__debezium-heartbeat.s")
+        );
+        assert!(
+            !selection.contains("axb") && !selection.contains("my.shop.x") && !selection.contains("__consumer_offsets")
+        );
         assert!(settings(&["^("]).selection().is_err());
         assert!(settings(&[]).selection().is_err());
     }

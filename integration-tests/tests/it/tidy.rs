@@ -19,7 +19,7 @@ const ARROWS: [(&str, &[&str]); 8] = [
 
 /// Libraries that may have to be replaced one day, and the only files or folders that may name them.
 const CONFINED: [(&str, &[&str]); 4] = [
-    ("rdkafka", &["ingest/src/kafka.rs", "ingest/src/kafka/", "sinks/src/kafka/"]),
+    ("rdkafka", &["ingest/src/kafka.rs", "ingest/src/kafka/", "sinks/src/kafka/", "integration-tests/tests/it/broker.rs"]),
     ("sled", &["graph-store/src/disk.rs", "graph-store/src/error.rs"]),
     ("fluvio", &[]),
     ("candle_core", &[]),

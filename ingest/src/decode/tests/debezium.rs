@@ -44,13 +44,17 @@ fn the_connectors_clock_counts_only_when_there_is_no_other() {
 #[test]
 fn snapshot_rows_are_known_since_their_own_time() {
     let tables = orders(Format::Debezium);
-    for (op, mark) in [("r", "\"first\""), ("r", "\"incremental\""), ("r", "\"false\""), ("c", "\"last\""), ("c", "true")] {
-        let change = change(&tables, None, Some(&event(op, "null", ROW, &format!(r#"{{"ts_ms":1,"snapshot":{mark}}}"#))));
+    for (op, mark) in
+        [("r", "\"first\""), ("r", "\"incremental\""), ("r", "\"false\""), ("c", "\"last\""), ("c", "true")]
+    {
+        let change =
+            change(&tables, None, Some(&event(op, "null", ROW, &format!(r#"{{"ts_ms":1,"snapshot":{mark}}}"#))));
         assert!(matches!(change.op, Op::Snapshot(_)), "{op} {mark}");
         assert_eq!(change.known, EventTime(1_704_164_645_123_456));
     }
     for (op, mark) in [("c", "\"incremental\""), ("c", "false"), ("u", "\"last\"")] {
-        let change = change(&tables, None, Some(&event(op, "null", ROW, &format!(r#"{{"ts_ms":1,"snapshot":{mark}}}"#))));
+        let change =
+            change(&tables, None, Some(&event(op, "null", ROW, &format!(r#"{{"ts_ms":1,"snapshot":{mark}}}"#))));
         assert!(matches!(change.op, Op::Upsert(_)), "{op} {mark}");
     }
 }
@@ -129,7 +133,8 @@ fn a_schema_that_changes_is_read_anew() {
     let tables = orders(Format::Debezium);
     let at = |class: &str| {
         let field = format!(r#"{{"type":"int64","name":"io.debezium.time.{class}","field":"at"}}"#);
-        let after = format!(r#"{{"type":"struct","field":"after","fields":[{{"type":"int32","field":"id"}},{field}]}}"#);
+        let after =
+            format!(r#"{{"type":"struct","field":"after","fields":[{{"type":"int32","field":"id"}},{field}]}}"#);
         let schema = format!(r#"{{"type":"struct","fields":[{after},{{"type":"string","field":"op"}}]}}"#);
         let payload = event("c", "null", r#"{"id":1,"at":5000}"#, SOURCE);
         let change = change(&tables, None, Some(&format!(r#"{{"schema":{schema},"payload":{payload}}}"#)));
@@ -192,7 +197,11 @@ fn topics_beside_the_tables_are_recognised() {
 fn a_refusal_says_what_and_why() {
     let tables = orders(Format::Debezium);
     let unknown = on(&tables, "shop.public.other", None, Some("{}")).expect_err("refused");
-    assert!(unknown.reason.contains("no table takes topic `shop.public.other`; known: `*.orders`"), "{}", unknown.reason);
+    assert!(
+        unknown.reason.contains("no table takes topic `shop.public.other`; known: `*.orders`"),
+        "{}",
+        unknown.reason
+    );
     let flat = reason(&tables, None, Some(r#"{"id":1}"#));
     assert!(flat.contains("it has no `op`") && flat.contains("`flattened`"), "{flat}");
     let broken = on(&tables, TOPIC, None, Some("{\"op\":")).expect_err("refused");
@@ -200,7 +209,11 @@ fn a_refusal_says_what_and_why() {
     let misfit = event("c", "null", r#"{"id":"one"}"#, SOURCE);
     let misfit = on(&tables, TOPIC, None, Some(&misfit)).expect_err("refused");
     assert_eq!(misfit.stage, Stage::Fit);
-    assert!(misfit.reason.starts_with("field `id` of table `orders`: `\"one\"` is not a value of type int"), "{}", misfit.reason);
+    assert!(
+        misfit.reason.starts_with("field `id` of table `orders`: `\"one\"` is not a value of type int"),
+        "{}",
+        misfit.reason
+    );
     let avro = on(&tables, TOPIC, None, Some("\0\0\0\0\u{6}")).expect_err("refused");
     assert_eq!(avro.stage, Stage::Decode);
 }

@@ -62,7 +62,9 @@ fn a_null_upsert_deletes() {
 fn a_text_key_need_not_be_json() {
     let columns = vec![Column::new("id", DataType::Text)];
     let tables = tables(columns, &[0], None, Format::Upsert);
-    for (key, expected) in [("abc", "abc"), ("a\"b", "a\"b"), ("\"abc\"", "abc"), ("{\"id\":\"abc\"}", "abc"), ("{x", "{x")] {
+    for (key, expected) in
+        [("abc", "abc"), ("a\"b", "a\"b"), ("\"abc\"", "abc"), ("{\"id\":\"abc\"}", "abc"), ("{x", "{x")]
+    {
         assert_eq!(change(&tables, Some(key), None).key, Key::single(Value::text(expected)));
     }
 }
@@ -103,7 +105,12 @@ fn columns_called_schema_and_payload_are_just_columns() {
 
 #[test]
 fn topics_are_found_by_name_then_pattern_then_last_part() {
-    let table = |name: &str| Table { name: name.into(), columns: vec![Column::new("id", DataType::Int)], key: vec![ColumnId(0)], time: None };
+    let table = |name: &str| Table {
+        name: name.into(),
+        columns: vec![Column::new("id", DataType::Int)],
+        key: vec![ColumnId(0)],
+        time: None,
+    };
     let schema = Arc::new(Schema::new(vec![table("a"), table("b"), table("c")], Vec::new()).expect("valid"));
     let mapping = |table: u16, topic: Option<&str>| Mapping {
         table: TableId(table),

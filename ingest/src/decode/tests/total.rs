@@ -10,7 +10,9 @@ fn any_json() -> impl Strategy<Value = String> {
         any::<bool>().prop_map(|value| value.to_string()),
         any::<i64>().prop_map(|value| value.to_string()),
         any::<i128>().prop_map(|value| value.to_string()),
-        any::<f64>().prop_filter("JSON has no others", |value| value.is_finite()).prop_map(|value| format!("{value:e}")),
+        any::<f64>()
+            .prop_filter("JSON has no others", |value| value.is_finite())
+            .prop_map(|value| format!("{value:e}")),
         "[ -~\\n\u{e9}\u{1F600}]{0,8}".prop_map(|text| serde_json::Value::from(text).to_string()),
         Just(r#""\ud800""#.to_owned()),
         Just(r#""BNI=""#.to_owned()),
@@ -18,8 +20,28 @@ fn any_json() -> impl Strategy<Value = String> {
     ];
     leaf.prop_recursive(4, 32, 6, |inner| {
         let names = prop::sample::select(vec![
-            "schema", "payload", "type", "fields", "field", "name", "items", "op", "before", "after", "source", "ts_ms",
-            "id", "price", "at", "scale", "value", "__op", "status", "event_count", "message", "__deleted",
+            "schema",
+            "payload",
+            "type",
+            "fields",
+            "field",
+            "name",
+            "items",
+            "op",
+            "before",
+            "after",
+            "source",
+            "ts_ms",
+            "id",
+            "price",
+            "at",
+            "scale",
+            "value",
+            "__op",
+            "status",
+            "event_count",
+            "message",
+            "__deleted",
         ]);
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(|values| format!("[{}]", values.join(","))),

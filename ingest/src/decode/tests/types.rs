@@ -92,7 +92,9 @@ fn times_by_schema() {
 #[test]
 fn times_without_a_schema_follow_the_config_or_their_size() {
     let second = Ok(Value::Time(EventTime(1_700_000_000_000_000)));
-    for json in ["1700000000", "1700000000000", "1700000000000000", "\"2023-11-14T22:13:20Z\"", "\"2023-11-14 22:13:20\""] {
+    for json in
+        ["1700000000", "1700000000000", "1700000000000000", "\"2023-11-14T22:13:20Z\"", "\"2023-11-14 22:13:20\""]
+    {
         assert_eq!(bare(json, DataType::Time), second);
     }
     assert_eq!(hinted("1700000000000", DataType::Time, None, Some(EpochUnit::Millis)), second);
@@ -145,7 +147,8 @@ fn other_types() {
     assert_eq!(bare(r#"[1,null,"a",[]]"#, DataType::List), Ok(list));
     let dates = r#"{"type":"array","items":{"type":"int32","name":"io.debezium.time.Date"}}"#;
     assert_eq!(schemed("[1,null]", dates), Ok(Value::List(vec![Value::Date(1), Value::Null].into())));
-    for data_type in [DataType::Bool, DataType::Int, DataType::Decimal, DataType::Float, DataType::Time, DataType::Date] {
+    for data_type in [DataType::Bool, DataType::Int, DataType::Decimal, DataType::Float, DataType::Time, DataType::Date]
+    {
         assert!(bare("\"x\"", data_type).is_err() && bare("[1]", data_type).is_err() && bare("{}", data_type).is_err());
         assert_eq!(bare("null", data_type), Ok(Value::Null));
     }

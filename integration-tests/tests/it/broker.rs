@@ -1,0 +1,170 @@
+//! One real Kafka broker for all tests that want one: started by the first, gone when the process is.
+
+use std::net::TcpListener;
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use futures_executor::block_on;
+use rdkafka::TopicPartitionList;
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+
+use crate::files::root;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A broker of our own.
+pub(crate) struct Broker {
+    port: u16,
+}
+
+/// What a test writes.
+pub(crate) struct Sent<'a> {
+    pub(crate) partition: i32,
+    /// In milliseconds.
+    pub(crate) timestamp: i64,
+    pub(crate) key: Option<&'a str>,
+    pub(crate) value: Option<&'a str>,
+    pub(crate) headers: &'a [(&'a str, &'a str)],
+}
+
+impl<'a> Sent<'a> {
+    pub(crate) fn new(partition: i32, timestamp: i64, key: &'a str, value: &'a str) -> Self {
+        Self { partition, timestamp, key: Some(key), value: Some(value), headers: &[] }
+    }
+}
+
+/// The broker that all tests share. Topics tell them apart.
+pub(crate) fn shared() -> &'static Broker {
+    static SHARED: OnceLock<Broker> = OnceLock::new();
+    SHARED.get_or_init(Broker::start)
+}
+
+impl Broker {
+    /// Starts one more, for a test that stops it.
+    pub(crate) fn start() -> Self {
+        let broker = Self { port: free_port() };
+        broker.resume();
+        broker
+    }
+
+    /// `host:port`.
+    pub(crate) fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Stops it; its data stays.
+    pub(crate) fn stop(&self) {
+        self.script(&["stop", &self.port.to_string()]);
+    }
+
+    /// Starts it again, on the same port and data.
+    pub(crate) fn resume(&self) {
+        let process = std::process::id().to_string();
+        self.script(&["start", &self.port.to_string(), "--until-exit-of", &process]);
+    }
+
+    pub(crate) fn create_topic(&self, name: &str, partitions: i32) {
+        let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
+        let made = block_on(self.admin().create_topics(&[topic], &AdminOptions::new())).expect("the broker answers");
+        assert!(made.iter().all(Result::is_ok), "topic {name}: {made:?}");
+    }
+
+    pub(crate) fn add_partitions(&self, topic: &str, count: usize) {
+        let wanted = NewPartitions::new(topic, count);
+        let made =
+            block_on(self.admin().create_partitions(&[wanted], &AdminOptions::new())).expect("the broker answers");
+        assert!(made.iter().all(Result::is_ok), "topic {topic}: {made:?}");
+    }
+
+    /// Forgets a partition's records before `offset`, as retention does.
+    pub(crate) fn forget(&self, topic: &str, partition: i32, offset: i64) {
+        let mut offsets = TopicPartitionList::new();
+        offsets.add_partition_offset(topic, partition, rdkafka::Offset::Offset(offset)).expect("a valid offset");
+        block_on(self.admin().delete_records(&offsets, &AdminOptions::new())).expect("the broker deletes");
+    }
+
+    /// Writes records and waits until the broker has them.
+    pub(crate) fn send(&self, topic: &str, records: &[Sent<'_>]) {
+        let producer: BaseProducer = self.config().create().expect("a producer");
+        write(&producer, topic, records);
+        producer.flush(PATIENCE).expect("the broker takes the records");
+    }
+
+    /// Writes records in one transaction.
+    pub(crate) fn send_in_transaction(&self, topic: &str, records: &[Sent<'_>], commit: bool) {
+        let producer: BaseProducer =
+            self.config().set("transactional.id", format!("{topic}-{commit}")).create().expect("a producer");
+        producer.init_transactions(PATIENCE).expect("the broker knows transactions");
+        producer.begin_transaction().expect("a new transaction");
+        write(&producer, topic, records);
+        producer.flush(PATIENCE).expect("the broker takes the records");
+        let end = if commit { producer.commit_transaction(PATIENCE) } else { producer.abort_transaction(PATIENCE) };
+        end.expect("the transaction ends");
+    }
+
+    /// The offset that a consumer group has committed.
+    pub(crate) fn committed(&self, group: &str, topic: &str, partition: i32) -> Option<i64> {
+        let consumer: BaseConsumer = self.config().set("group.id", group).create().expect("a consumer");
+        let mut asked = TopicPartitionList::new();
+        asked.add_partition(topic, partition);
+        let offsets = consumer.committed_offsets(asked, PATIENCE).expect("the broker answers");
+        let found = offsets.find_partition(topic, partition)?.offset();
+        found.to_raw().filter(|offset| *offset >= 0)
+    }
+
+    /// What a client that is not ours reads in a topic, one line per record in this format of kcat.
+    pub(crate) fn kcat(&self, topic: &str, format: &str) -> String {
+        let address = self.address();
+        let arguments = ["-C", "-e", "-q", "-b", &address, "-t", topic, "-f", format];
+        let output = Command::new("kcat").args(arguments).output().expect("kcat is installed (scripts/test does it)");
+        assert!(output.status.success(), "kcat: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("the records are text")
+    }
+
+    fn config(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", self.address());
+        config
+    }
+
+    fn admin(&self) -> AdminClient<DefaultClientContext> {
+        self.config().create().expect("an admin client")
+    }
+
+    fn script(&self, arguments: &[&str]) {
+        let output =
+            Command::new(root().join("scripts/services/kafka")).args(arguments).output().expect("the script runs");
+        assert!(output.status.success(), "kafka {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+fn write(producer: &BaseProducer, topic: &str, records: &[Sent<'_>]) {
+    for sent in records {
+        let mut record: BaseRecord<'_, str, str> =
+            BaseRecord::to(topic).partition(sent.partition).timestamp(sent.timestamp);
+        record.key = sent.key;
+        record.payload = sent.value;
+        let headers = sent
+            .headers
+            .iter()
+            .fold(OwnedHeaders::new(), |headers, (key, value)| headers.insert(Header { key, value: Some(*value) }));
+        producer.send(record.headers(headers)).map_err(|(error, _)| error).expect("the queue has room");
+        producer.poll(Duration::ZERO);
+    }
+}
+
+/// A free port whose successor is free too: the broker listens on both.
+fn free_port() -> u16 {
+    let free = || {
+        let port = TcpListener::bind("127.0.0.1:0").ok()?.local_addr().ok()?.port();
+        let both = port < 65_535 && TcpListener::bind(("127.0.0.1", port + 1)).is_ok();
+        both.then_some(port)
+    };
+    (0..100).find_map(|_| free()).expect("two neighbouring ports are free")
+}
