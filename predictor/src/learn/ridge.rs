@@ -48,7 +48,9 @@ pub(super) struct Solution {
     pub(super) intercept: f64,
     /// The penalty with the least squared leave-one-out error.
     pub(super) alpha: f64,
-    /// For each example the prediction by a fit to all the others.
+    /// For each example the prediction by a fit to all the others, moved by the difference that the example itself
+    /// makes to the mean target: without that, held-out predictions of a weak fit are little but the mean of the
+    /// others, which is low just where the target is high, and rank worse than chance.
     pub(super) held_out: Vec<f64>,
 }
 
@@ -96,7 +98,9 @@ impl Ridge {
         }
         let (_, alpha, errors) = best.expect("there are penalties");
         let weights = self.weights(&along, alpha);
-        let held_out = targets.iter().zip(&errors).map(|(target, error)| target - error).collect();
+        let others = count(targets.len()).max(2.0) - 1.0;
+        let held_out = targets.iter().zip(&errors).map(|(target, error)| target - error + (target - mean) / others);
+        let held_out = held_out.collect();
         Solution { intercept: mean - dot(&self.means, &weights), weights, alpha, held_out }
     }
 
@@ -243,7 +247,8 @@ mod tests {
         solution.intercept + dot(&solution.weights, row)
     }
 
-    /// The prediction for one row by a fit to all the others with a given penalty, from the normal equations.
+    /// The prediction for one row by a fit to all the others with a given penalty, from the normal equations; then
+    /// moved by the difference between the mean of all targets and that of the others.
     fn refit(rows: &[Vec<f64>], targets: &[f64], left_out: usize, alpha: f64) -> f64 {
         let kept: Vec<usize> = (0..rows.len()).filter(|index| *index != left_out).collect();
         let columns = rows[0].len();
@@ -257,7 +262,10 @@ mod tests {
             kept.iter().map(|index| value(*index, i) * targets[*index]).sum::<f64>()
         });
         let weights = system.partial_piv_lu().solve(&right);
-        (0..=columns).map(|column| weights[(column, 0)] * value(left_out, column)).sum()
+        let predicted: f64 = (0..=columns).map(|column| weights[(column, 0)] * value(left_out, column)).sum();
+        let mean = |sum: f64, over: usize| sum / count(over);
+        let all = mean(targets.iter().sum(), targets.len());
+        predicted + all - mean(targets.iter().sum::<f64>() - targets[left_out], targets.len() - 1)
     }
 
     proptest! {
