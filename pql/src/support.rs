@@ -14,6 +14,9 @@ pub fn unsupported(task: &Task, schema: &Schema) -> Option<String> {
         Problem::Forecast { steps } if steps > 1 => {
             "FORECAST with more than one timeframe: this release predicts one window; write one task per window"
         }
+        Problem::Classify { top: Some(_) } if !is_list(&task.target, schema) => {
+            "CLASSIFY with TOP: a score of this release holds the probability of every class; leave TOP out"
+        }
         _ if task.kind == TaskKind::Ranking => {
             "LIST_DISTINCT (link prediction): this release ranks no rows of other tables"
         }
