@@ -46,7 +46,21 @@ impl Driver {
         scorers: Vec<Arc<Scorer>>,
         sink: Option<Box<dyn Sink>>,
     ) -> Result<Self, Failure> {
-        let mut source = world.source()?;
+        Self::with_source(world, store, scorers, sink, world.source()?)
+    }
+
+    /// As [`Self::open`], with another source than the config's.
+    ///
+    /// # Errors
+    ///
+    /// When store, source or sink cannot be used.
+    pub fn with_source(
+        world: &World,
+        store: &Arc<Store>,
+        scorers: Vec<Arc<Scorer>>,
+        sink: Option<Box<dyn Sink>>,
+        mut source: Box<dyn Source>,
+    ) -> Result<Self, Failure> {
         source.seek(&store.positions())?;
         let engine = Engine::open(Arc::clone(store), scorers, world.origin())?;
         let names = metrics::Names::new(world);

@@ -3,6 +3,7 @@
 pub mod cli;
 pub mod commands;
 pub mod config;
+mod demo;
 pub mod driver;
 pub mod engine;
 pub mod http;

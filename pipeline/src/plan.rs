@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use predictor::context::{ContextSpec, Policy};
+use predictor::context::{ContextSpec, Policy, refresh_point};
 use predictor::executor::Executor;
 use predictor::features::{FeatureOptions, Featuriser};
 use predictor::learn::Member;
@@ -13,7 +13,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::config::{ConfigError, Document, Emit, TaskSettings, nearest};
 
 /// A compiled task.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Plan {
     /// The resolved query.
     pub task: Arc<Task>,
@@ -27,6 +27,8 @@ pub struct Plan {
     pub member: Member,
     /// What contexts are wanted.
     pub context: ContextSpec,
+    /// How often a context is drawn anew, in microseconds of event time; `None` for what suits the horizon.
+    pub refresh: Option<i64>,
     /// When scores are due.
     pub emit: Emit,
     /// No score has a cutoff before this time.
@@ -62,7 +64,23 @@ impl Plan {
         let member = Member::parse(&settings.model).expect("the config has been checked for known models");
         let context = context_spec(settings);
         let from = settings.from.unwrap_or(EventTime::MIN);
-        Ok(Self { task, executor, featuriser, read_set, member, context, emit, from })
+        let refresh = settings.refresh;
+        Ok(Self { task, executor, featuriser, read_set, member, context, refresh, emit, from })
+    }
+
+    /// The same task for another member of the predictor's family.
+    #[must_use]
+    pub fn with_member(&self, member: Member) -> Self {
+        Self { member, ..self.clone() }
+    }
+
+    /// The latest time up to `cutoff` at which a context is drawn anew.
+    #[must_use]
+    pub fn refresh_point(&self, cutoff: EventTime) -> EventTime {
+        match self.refresh {
+            Some(step) => EventTime(cutoff.0.div_euclid(step).saturating_mul(step)),
+            None => refresh_point(&self.task, self.executor.schema(), cutoff),
+        }
     }
 }
 

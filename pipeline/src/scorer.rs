@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use graph_store::Store;
 use lru::LruCache;
-use predictor::context::{refresh_point, select};
+use predictor::context::select;
 use predictor::features::{Query, Vocabulary};
 use predictor::learn::{self, Estimate, Examples, Fitted, Matrix, Past, Targets};
 use relational::{AsOf, ContextId, EventTime, Key, Prediction, TaskKind, Value};
@@ -81,9 +81,8 @@ impl Scorer {
     /// live run has a whole step to fit it off the scoring path, and a replay uses the very same.
     #[must_use]
     pub fn context_point(&self, cutoff: EventTime) -> EventTime {
-        let schema = self.store.schema();
-        let newest = refresh_point(&self.plan.task, schema, cutoff);
-        let point = refresh_point(&self.plan.task, schema, newest.plus(-1));
+        let newest = self.plan.refresh_point(cutoff);
+        let point = self.plan.refresh_point(newest.plus(-1));
         self.bounds.data_until.map_or(point, |until| point.min(until))
     }
 
@@ -103,8 +102,7 @@ impl Scorer {
     ///
     /// When the store cannot be read.
     pub fn prepare(&self, newest: EventTime) -> Result<(), predictor::Error> {
-        let point = refresh_point(&self.plan.task, self.store.schema(), newest);
-        self.context_at(point).map(drop)
+        self.context_at(self.plan.refresh_point(newest)).map(drop)
     }
 
     fn context_at(&self, point: EventTime) -> Result<Option<Arc<FittedContext>>, predictor::Error> {
@@ -150,13 +148,7 @@ impl Scorer {
         let id = context_id(&self.plan, &examples);
         let count = u32::try_from(examples.anchors.len()).unwrap_or(u32::MAX);
         let mut warnings = selection.warnings;
-        let fitted = match learn::fit(self.plan.member, &examples, spec.seed) {
-            Ok(fitted) => fitted,
-            Err(error) => {
-                tracing::warn!(task = self.plan.task.name, %point, "no score until the next context: {error}");
-                return Ok(None);
-            }
-        };
+        let fitted = learn::fit(self.plan.member, &examples, spec.seed).expect("a selection makes consistent examples");
         warnings.extend(fitted.fallback().map(|reason| format!("fell back to {}: {reason}", fitted.member().name())));
         Ok(Some(FittedContext { id, point, examples: count, warnings, fitted, vocabulary, classes }))
     }
@@ -253,7 +245,7 @@ fn targets(kind: TaskKind, labels: &[&Value]) -> (Targets, Vec<Value>) {
     }
 }
 
-/// The shares in the learner's order: false and true, or the classes sorted.
+/// The shares in the learner's order: of true, or of the classes sorted.
 fn prior(targets: &Targets, classes: &[Value], shares: &[(Value, f64)]) -> Option<Vec<f64>> {
     if shares.is_empty() {
         return None;
@@ -263,8 +255,7 @@ fn prior(targets: &Targets, classes: &[Value], shares: &[(Value, f64)]) -> Optio
     };
     match targets {
         Targets::Binary(_) => {
-            let truth: f64 = share(&|value| value.as_f64().is_some_and(|number| number > 0.5));
-            Some(vec![1.0 - truth, truth])
+            Some(vec![share(&|value| value.as_f64().is_some_and(|number| number > 0.5))])
         }
         Targets::Classes { .. } => Some(classes.iter().map(|class| share(&|value| value == class)).collect()),
         Targets::Numbers(_) => None,

@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use graph_store::{Keyspace, Options, Store};
 use ingest::decode::{Decoded, Record, decode};
 use ingest::files::TableFiles;
+use ingest::ndjson::ChangeFiles;
 use ingest::kafka::{KafkaSettings, KafkaSource};
 use ingest::{Delivery, Source};
 use relational::{DeadLetter, EventTime, Schema};
@@ -126,7 +127,9 @@ impl World {
         Ok(match source.kind {
             RawSourceKind::Files => Box::new(TableFiles::open(&self.table_files, Arc::clone(&self.schema))?),
             RawSourceKind::Changes => {
-                return Err(Failure::Usage("files of change records cannot be read yet".into()));
+                let tables = Arc::new(tables::topics(&self.settings, &self.schema)?);
+                let topic = source.topics.first().map(String::as_str);
+                Box::new(ChangeFiles::open(&source.files, topic, tables)?)
             }
             RawSourceKind::Kafka => {
                 let tables = Arc::new(tables::topics(&self.settings, &self.schema)?);

@@ -15,6 +15,7 @@ use std::io;
 use clap::CommandFactory;
 
 use crate::cli::{Cli, Command, Format};
+use crate::demo;
 use crate::output;
 
 pub use crate::world::Failure;
@@ -26,7 +27,7 @@ pub use crate::world::Failure;
 /// What went wrong, in words for the user.
 pub fn dispatch(command: Command) -> Result<(), Failure> {
     match command {
-        Command::Demo(_) => Err(Failure::Usage("the demo is not part of this build".into())),
+        Command::Demo(arguments) => demo::demo(&arguments),
         Command::Check(arguments) => check::check(&arguments),
         Command::Run(arguments) => run::run(&arguments),
         Command::Replay(arguments) => replay::replay(&arguments),

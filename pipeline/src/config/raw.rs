@@ -149,6 +149,8 @@ pub(super) struct RawTask {
     pub model: Option<String>,
     /// How many labelled examples a context holds.
     pub context_size: Option<usize>,
+    /// How often a context is drawn anew, in event time.
+    pub refresh: Option<Micros>,
     /// How they are chosen.
     pub context_policy: Option<String>,
     /// Where scores go, when it is not `<app>.<task>`.

@@ -77,6 +77,8 @@ pub struct TaskSettings {
     pub context_size: Option<usize>,
     /// How they are chosen, by name.
     pub context_policy: Option<String>,
+    /// How often a context is drawn anew, in microseconds of event time; `None` for what suits the horizon.
+    pub refresh: Option<i64>,
     /// Where scores go.
     pub topic: String,
 }
@@ -278,6 +280,7 @@ fn check_task(document: &Document, name: &str, raw: &RawTask, app: &str) -> Resu
         model,
         context_size: raw.context_size,
         context_policy: raw.context_policy.clone(),
+        refresh: raw.refresh.map(|micros| micros.0.max(1)),
         topic: raw.topic.as_ref().map_or_else(|| format!("{app}.{name}"), |topic| topic.0.clone()),
     })
 }
