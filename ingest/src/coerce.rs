@@ -170,9 +170,9 @@ pub fn calendar_number(number: i64) -> Option<i32> {
 /// The forms that files are full of, `2010-12-01` and `2010-12-01 08:26:00` (or with `T`), without the general parser.
 fn usual_time(text: &[u8]) -> Option<EventTime> {
     let number = |from: usize, to: usize| {
-        text[from..to].iter().try_fold(0i64, |number, byte| {
-            byte.is_ascii_digit().then(|| number * 10 + i64::from(byte - b'0'))
-        })
+        text[from..to]
+            .iter()
+            .try_fold(0i64, |number, byte| byte.is_ascii_digit().then(|| number * 10 + i64::from(byte - b'0')))
     };
     let seconds = match text.len() {
         10 => 0,

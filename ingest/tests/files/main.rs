@@ -1,5 +1,6 @@
 //! Plain tables, by the crate's public face.
 
+mod edges;
 mod infer;
 mod merge;
 mod questions;

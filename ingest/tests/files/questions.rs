@@ -8,7 +8,8 @@ use relational::{EventTime, Key, Schema, TableId, Value};
 fn schema(directory: &Path) -> Schema {
     let path = directory.join("customers.csv");
     std::fs::write(&path, "id,city\n1,Rome\n").expect("written");
-    let table = TableFile { table: "customers".into(), paths: vec![path], key: vec!["id".into()], ..TableFile::default() };
+    let table =
+        TableFile { table: "customers".into(), paths: vec![path], key: vec!["id".into()], ..TableFile::default() };
     infer(&[table]).expect("a schema")
 }
 
