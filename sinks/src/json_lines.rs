@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::error::Error;
 use crate::json::rfc3339;
 use crate::lines::Lines;
+use crate::mark::Mark;
 use crate::{Outgoing, ScoreRecord, Sink, StoreId};
 
 /// One JSON object a line: `outbox` (store and sequence), `id`, `task`, `table`, `cutoff`, `key` and `value`, which is
@@ -16,8 +17,10 @@ use crate::{Outgoing, ScoreRecord, Sink, StoreId};
 /// when the file is opened again. Standard output cannot be read back: there a crash may repeat lines.
 #[derive(Debug)]
 pub struct JsonLines {
+    /// Absent for standard output.
     scores: Option<Lines>,
     letters: Lines,
+    store: StoreId,
 }
 
 impl JsonLines {
@@ -29,7 +32,7 @@ impl JsonLines {
     /// When the file cannot be opened, is written by another process, or holds something else.
     pub fn open(path: &Path, store: StoreId, sync: bool) -> Result<Self, Error> {
         let letters = Lines::new(with_suffix(path, ".dlq.jsonl"), store, sync)?;
-        Ok(Self { scores: Some(Lines::new(path.to_owned(), store, sync)?), letters })
+        Ok(Self { scores: Some(Lines::new(path.to_owned(), store, sync)?), letters, store })
     }
 
     /// Writes scores to standard output, and dead letters to `<app>.dlq.jsonl` in the working directory.
@@ -39,12 +42,12 @@ impl JsonLines {
     /// As for [`JsonLines::open`].
     pub fn stdout(app: &str, store: StoreId) -> Result<Self, Error> {
         let letters = Lines::new(PathBuf::from(format!("{app}.dlq.jsonl")), store, false)?;
-        Ok(Self { scores: None, letters })
+        Ok(Self { scores: None, letters, store })
     }
 
     /// With the scores in `scores` and the dead letters in `letters`.
-    pub(crate) fn new(scores: Lines, letters: Lines) -> Self {
-        Self { scores: Some(scores), letters }
+    pub(crate) fn new(scores: Lines, letters: Lines, store: StoreId) -> Self {
+        Self { scores: Some(scores), letters, store }
     }
 
     pub(crate) fn scores(&mut self) -> Option<&mut Lines> {
@@ -63,7 +66,8 @@ impl JsonLines {
                 scores.push(sequence, |mark| score_line(score, mark))
             }
             (Outgoing::Score(score), None) => {
-                printed.extend(score_line(score, &sequence.to_string()).into_bytes());
+                let mark = Mark { store: self.store, sequence };
+                printed.extend(score_line(score, &mark.to_string()).into_bytes());
                 printed.push(b'\n');
                 Ok(())
             }

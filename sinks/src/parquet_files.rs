@@ -52,7 +52,7 @@ impl ParquetSink {
         }
         let rows = count_lines(scores.path())?;
         let letters = Lines::new(with_suffix(&prefix, ".dlq.jsonl"), store, sync)?;
-        Ok(Self { pending: JsonLines::new(scores, letters), prefix, store, rows })
+        Ok(Self { pending: JsonLines::new(scores, letters, store), prefix, store, rows })
     }
 
     /// Turns the pending lines into a file.

@@ -4,6 +4,7 @@ mod broker; // a real Kafka broker
 mod debezium_records; // real captures, decoded
 mod docs; // what the documentation shows is true: configs, commands
 mod files; // where the repository's files are
+mod kafka_sink; // the Kafka sink against a real broker
 mod kafka_source; // the Kafka source against that broker
 mod licences; // what we build on may be built on
 mod tidy; // rules of the house that no compiler keeps

@@ -19,16 +19,53 @@ use crate::error::Error;
 /// How long a broker may take for an answer.
 const ANSWER_TIME: Duration = Duration::from_secs(30);
 
+/// How long it may take until a topic that was just created is known everywhere.
+const NEW_TOPIC_TIME: Duration = Duration::from_secs(5);
+
+/// Between two questions of the same kind.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// How many partitions a topic has. A topic that was just created is waited for.
 pub(super) fn partition_count(settings: &KafkaSettings, consumer: &BaseConsumer, name: &str) -> Result<usize, Error> {
     let action = || format!("look up topic {name}");
-    let metadata = consumer.fetch_metadata(Some(name), ANSWER_TIME);
-    let metadata = metadata.map_err(|error| settings.failed(action(), &error))?;
-    let count = metadata.topics().iter().find(|topic| topic.name() == name).map_or(0, |topic| topic.partitions().len());
-    if count == 0 {
-        let reason = "it does not exist; create it with `foreshore topics create`".to_owned();
-        return Err(Error::Kafka { action: action(), brokers: settings.brokers.clone(), reason });
+    let deadline = Instant::now() + NEW_TOPIC_TIME;
+    loop {
+        let metadata = consumer.fetch_metadata(Some(name), ANSWER_TIME);
+        let metadata = metadata.map_err(|error| settings.failed(action(), &error))?;
+        let topic = metadata.topics().iter().find(|topic| topic.name() == name);
+        let partitions = topic.map_or(&[][..], |topic| topic.partitions());
+        if !partitions.is_empty() && partitions.iter().all(|partition| partition.leader() >= 0) {
+            return Ok(partitions.len());
+        }
+        if Instant::now() >= deadline {
+            let reason = if partitions.is_empty() {
+                "it does not exist; create it with `foreshore topics create`"
+            } else {
+                "a partition has no leader; see whether all brokers are up"
+            };
+            return Err(Error::Kafka { action: action(), brokers: settings.brokers.clone(), reason: reason.into() });
+        }
+        std::thread::sleep(PAUSE);
     }
-    Ok(count)
+}
+
+/// The offsets of a partition's first record and after its last one. Until a new leader knows that it leads, it is asked
+/// again.
+fn watermarks(consumer: &BaseConsumer, topic: &str, place: i32) -> KafkaResult<(i64, i64)> {
+    let deadline = Instant::now() + ANSWER_TIME;
+    loop {
+        let answer = consumer.fetch_watermarks(topic, place, ANSWER_TIME);
+        let code = answer.as_ref().err().and_then(KafkaError::rdkafka_error_code);
+        let passing = [
+            RDKafkaErrorCode::NotLeaderForPartition,
+            RDKafkaErrorCode::LeaderNotAvailable,
+            RDKafkaErrorCode::UnknownTopicOrPartition,
+        ];
+        if !code.is_some_and(|code| passing.contains(&code)) || Instant::now() >= deadline {
+            return answer;
+        }
+        std::thread::sleep(PAUSE);
+    }
 }
 
 /// Reads a topic up to its present end: each partition's last record only, or all of them.
@@ -44,7 +81,7 @@ pub(super) fn read(
     let mut ends = BTreeMap::new();
     let mut assignment = TopicPartitionList::new();
     for place in (0..).take(partitions) {
-        let (low, high) = consumer.fetch_watermarks(topic, place, ANSWER_TIME).map_err(failed)?;
+        let (low, high) = watermarks(consumer, topic, place).map_err(failed)?;
         if low < high {
             let start = if last_only { high - 1 } else { low };
             assignment.add_partition_offset(topic, place, Offset::Offset(start)).map_err(failed)?;
@@ -130,7 +167,7 @@ pub fn send_back(settings: &KafkaSettings, letters: &[DeadLetterRecord]) -> Resu
     acknowledged(settings, &producer, letters.len(), name)
 }
 
-/// Creates topics and returns the names of those that did not exist before. Compacted topics keep the last record of
+/// Creates topics, waits until they can be written, and returns the names of those that did not exist before. Compacted topics keep the last record of
 /// each key.
 ///
 /// # Errors
@@ -162,5 +199,7 @@ pub fn create_topics(
             }
         }
     }
+    let consumer = settings.consumer()?;
+    new.iter().try_for_each(|name| partition_count(settings, &consumer, name).map(|_| ()))?;
     Ok(new)
 }
