@@ -102,8 +102,14 @@ impl Shop {
     }
 
     pub(crate) fn visit(&self, key: i64, customer: i64, seconds: f64, page: &str, time: EventTime) {
-        let values =
-            vec![Value::Int(key), Value::Int(customer), Value::Float(seconds), Value::text(page), Value::Time(time)];
+        let values = vec![
+            Value::Int(key),
+            Value::Int(customer),
+            Value::Float(seconds),
+            Value::text(page),
+            Value::Time(time),
+            Value::Null,
+        ];
         self.put(VISITS, values, time);
     }
 
@@ -139,7 +145,8 @@ fn schema() -> Schema {
     ];
     let mut orders = table("orders", &order_columns, Some(6));
     orders.columns[5].arrives_after = FRAUD_DELAY_DAYS * EventTime::DAY;
-    let visit_columns = [("id", Int), ("customer", Int), ("seconds", Float), ("page", Text), ("at", Time)];
+    let visit_columns =
+        [("id", Int), ("customer", Int), ("seconds", Float), ("page", Text), ("at", Time), ("left", Time)];
     let visits = table("visits", &visit_columns, Some(4));
     let link =
         |child: TableId, column: u16, parent: TableId| ForeignKey { child, columns: vec![ColumnId(column)], parent };

@@ -8,6 +8,7 @@ pub mod features;
 #[cfg(test)]
 mod fixture;
 pub mod learn;
+pub mod lookahead;
 pub mod read_set;
 pub mod sampler;
 

@@ -199,7 +199,7 @@ impl Executor {
                 let value = reader.version()?.map_or(Value::Null, |version| version.row.value(column.column).clone());
                 // A flag that is stored as a number is a flag all the same.
                 match (self.task.kind, value.as_f64()) {
-                    (TaskKind::Binary, Some(number)) => Value::Bool(number > 0.0 || number < 0.0),
+                    (TaskKind::Binary, Some(number)) => Value::Bool(number.abs() > 0.0),
                     _ => value,
                 }
             }

@@ -1,6 +1,5 @@
 use relational::{EventTime, Value, Window};
 
-use super::*;
 use crate::fixture::{ORDERS, Shop, amount, day, hour, id};
 
 const END: EventTime = EventTime(i64::MAX / 4);
