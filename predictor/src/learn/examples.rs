@@ -122,7 +122,8 @@ impl Examples {
             },
         };
         match &self.prior {
-            Some(prior) if prior.len() != shares || prior.iter().any(|share| !(0.0..=1.0).contains(share)) => {
+            // Shares that were added up may pass 1 by rounding.
+            Some(prior) if prior.len() != shares || prior.iter().any(|share| !(0.0..=1.0 + 1e-9).contains(share)) => {
                 Err(FitError::Prior { wanted: shares })
             }
             _ => Ok(()),
