@@ -13,7 +13,7 @@ use relational::{AsOf, EventTime, TableId, Window};
 use crate::apply::slot;
 use crate::keys::History;
 use crate::locate::Held;
-use crate::pages::entry::Entry;
+use crate::pages::entry::{Current, Entry};
 use crate::pages::summary::{Digest, add_row, merge};
 use crate::pages::{FANOUT, Page};
 use crate::store::Shared;
@@ -203,16 +203,18 @@ impl Children {
     /// The version of an entry that is a visible row of this parent.
     fn visible(&self, page: &Arc<Page>, slot: usize, place: u64) -> Result<Option<Held>, Error> {
         let entry = self.entry(page, slot)?;
-        let current = match entry.current(&self.bounds) {
-            Ok(version) => version.map(|version| Held { page: Arc::clone(page), version }),
-            Err(spilled) => self.history.spilled(place, spilled.pages, &self.bounds, |id| self.shared.page(id))?,
+        let (current, ended) = entry.current(&self.bounds);
+        let current = match current {
+            Current::Nothing => None,
+            Current::Here(version) => Some(Held { page: Arc::clone(page), version }),
+            Current::Spilled(pages) => self.history.spilled(place, pages, &self.bounds, |id| self.shared.page(id))?,
         };
         let cutoff = self.bounds.cutoff.0;
         let Some(held) = current.filter(|held| held.version.row.is_some() && held.version.time <= cutoff) else {
             return Ok(None);
         };
         // The row has left, but its leaving is not admitted. A later version elsewhere may be: then the row is there.
-        if !self.timeline && entry.newest().is_some_and(|newest| newest.row.is_none()) {
+        if !self.timeline && ended {
             let row = entry.links().next().unwrap_or(u64::MAX);
             let newest = self.shared.newest(self.table, row, &self.bounds)?;
             let same = newest.is_some_and(|newest| newest.version.sequence == held.version.sequence);

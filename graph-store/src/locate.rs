@@ -7,8 +7,9 @@ use relational::AsOf;
 use crate::Error;
 use crate::apply::slot;
 use crate::keys::History;
+use crate::packed::Packed;
 use crate::pages::entry::Entry;
-use crate::pages::slots::Span;
+use crate::pages::slots::RowSpan;
 use crate::pages::version::Version;
 use crate::pages::{FANOUT, Page};
 
@@ -22,13 +23,13 @@ pub(crate) struct Found {
 #[derive(Debug, Clone)]
 pub(crate) struct Held {
     pub page: Arc<Page>,
-    pub version: Version<Span>,
+    pub version: Version<RowSpan>,
 }
 
 impl Held {
     /// The packed row.
-    pub(crate) fn row(&self) -> Option<&[u8]> {
-        self.version.row.map(|row| self.page.slots().at(row))
+    pub(crate) fn row(&self) -> Option<Packed<'_>> {
+        self.page.slots().row(&self.version)
     }
 }
 

@@ -1,12 +1,15 @@
-//! Rows as bytes. Pages and the log keep rows packed and share them; a row is unpacked when it is read.
+//! Rows as bytes. Pages and the log keep rows packed; a row is unpacked when it is read.
 //!
-//! A packed row is the number of its columns and then its values: a tag and the payload, whole numbers as varints.
+//! A packed row is the number of its columns and then its values: a tag and the payload, whole numbers as varints,
+//! instants as the difference from the row's own time. A version that follows one with the same own time may be kept as
+//! the difference from it: for each column that differs, how many columns lie between it and the one before, and the
+//! value.
 
 use std::sync::Arc;
 
 use relational::{Decimal, EventTime, Row, Value};
 
-use crate::bytes::{Reader, put, put_bytes, put_signed, put_wide};
+use crate::bytes::{Reader, put, put_bytes, put_delta, put_signed, put_wide};
 
 const NULL: u8 = 0;
 const FALSE: u8 = 1;
@@ -19,47 +22,98 @@ const TIME: u8 = 7;
 const DATE: u8 = 8;
 const BYTES: u8 = 9;
 const LIST: u8 = 10;
+/// A float that is exactly a whole number of hundredths: prices are.
+const HUNDREDTHS: u8 = 11;
+/// A float that is exactly a whole number of millionths: coordinates are.
+const MILLIONTHS: u8 = 12;
 
-/// Packs a row. Every value comes back with the same bits: decimals with their scale, floats with their payload.
-pub(crate) fn pack(row: &Row) -> Box<[u8]> {
+/// A packed row where it lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Packed<'a> {
+    /// A whole row.
+    pub full: &'a [u8],
+    /// What differs from it; empty when nothing does.
+    pub diff: &'a [u8],
+    /// The row's own time.
+    pub time: i64,
+}
+
+/// Packs a row with this own time. Every value comes back with the same bits: decimals with their scale, floats with
+/// their payload.
+pub(crate) fn pack(row: &Row, time: EventTime) -> Box<[u8]> {
     let mut out = Vec::with_capacity(8 * row.values().len());
     put(&mut out, row.values().len() as u64);
     for value in row.values() {
-        put_value(&mut out, value);
+        put_value(&mut out, value, time.0);
     }
     out.into_boxed_slice()
 }
 
-/// Unpacks a row; `None` for bytes that are not one.
-pub(crate) fn unpack(bytes: &[u8]) -> Option<Row> {
-    let mut reader = Reader::new(bytes);
-    let count = reader.length()?;
-    let mut values = Vec::with_capacity(count);
-    for _ in 0..count {
-        values.push(take_value(&mut reader, 0)?);
+/// What differs between two packed rows of the same own time; `None` when that would not be much shorter.
+pub(crate) fn difference(full: &[u8], new: &[u8]) -> Option<Vec<u8>> {
+    let (mut old_reader, mut new_reader) = (Reader::new(full), Reader::new(new));
+    let columns = old_reader.length()?;
+    if new_reader.length()? != columns {
+        return None;
     }
-    reader.is_empty().then(|| Row::new(values))
-}
-
-/// Calls `each` with the column and number of every value that is a number ([`Value::as_f64`]), without building the
-/// row. `None` for bytes that are not a row.
-pub(crate) fn numbers(bytes: &[u8], mut each: impl FnMut(usize, f64)) -> Option<()> {
-    let mut reader = Reader::new(bytes);
-    for column in 0..reader.length()? {
-        let mut after = reader;
-        if matches!(after.byte()?, TEXT | BYTES) {
-            after.bytes()?;
-            reader = after;
+    let (mut out, mut gap) = (Vec::new(), 0);
+    for _ in 0..columns {
+        let (old_value, new_value) = (take_raw(&mut old_reader)?, take_raw(&mut new_reader)?);
+        if old_value == new_value {
+            gap += 1;
             continue;
         }
-        if let Some(number) = take_value(&mut reader, 0)?.as_f64() {
-            each(column, number);
-        }
+        put(&mut out, gap);
+        out.extend_from_slice(new_value);
+        gap = 0;
     }
-    Some(())
+    (!out.is_empty() && 2 * out.len() < new.len()).then_some(out)
 }
 
-fn put_value(out: &mut Vec<u8>, value: &Value) {
+impl<'a> Packed<'a> {
+    /// Unpacks the row; `None` for bytes that are not one.
+    pub(crate) fn unpack(self) -> Option<Row> {
+        let mut values = Vec::new();
+        self.each(|_, reader| {
+            values.push(take_value(reader, self.time, 0)?);
+            Some(())
+        })?;
+        Some(Row::new(values))
+    }
+
+    /// Calls `each` with the column and number of every value that is a number ([`Value::as_f64`]), without building
+    /// the row. `None` for bytes that are not a row.
+    pub(crate) fn numbers(self, mut each: impl FnMut(usize, f64)) -> Option<()> {
+        self.each(|column, reader| {
+            let mut after = *reader;
+            if matches!(after.byte()?, TEXT | BYTES) {
+                after.bytes()?;
+                *reader = after;
+            } else if let Some(number) = take_value(reader, self.time, 0)?.as_f64() {
+                each(column, number);
+            }
+            Some(())
+        })
+    }
+
+    /// Lets `take` read the value of every column from a reader that stands before it.
+    fn each(self, mut take: impl FnMut(usize, &mut Reader<'a>) -> Option<()>) -> Option<()> {
+        let (mut full, mut diff) = (Reader::new(self.full), Reader::new(self.diff));
+        let mut next = if diff.is_empty() { None } else { Some(diff.number()?) };
+        for column in 0..full.length()? {
+            if next != Some(column as u64) {
+                take(column, &mut full)?;
+                continue;
+            }
+            take_raw(&mut full)?;
+            take(column, &mut diff)?;
+            next = if diff.is_empty() { None } else { Some(column as u64 + 1 + diff.number()?) };
+        }
+        (full.is_empty() && diff.is_empty()).then_some(())
+    }
+}
+
+fn put_value(out: &mut Vec<u8>, value: &Value, time: i64) {
     match value {
         Value::Null => out.push(NULL),
         Value::Bool(value) => out.push(if *value { TRUE } else { FALSE }),
@@ -71,17 +125,14 @@ fn put_value(out: &mut Vec<u8>, value: &Value) {
             out.extend([DECIMAL, decimal.scale.cast_unsigned()]);
             put_wide(out, decimal.unscaled);
         }
-        Value::Float(value) => {
-            out.push(FLOAT);
-            out.extend(value.to_bits().to_le_bytes());
-        }
+        Value::Float(value) => put_float(out, *value),
         Value::Text(text) => {
             out.push(TEXT);
             put_bytes(out, text.as_bytes());
         }
-        Value::Time(time) => {
+        Value::Time(value) => {
             out.push(TIME);
-            put_signed(out, time.0);
+            put_delta(out, value.0, time);
         }
         Value::Date(days) => {
             out.push(DATE);
@@ -95,16 +146,29 @@ fn put_value(out: &mut Vec<u8>, value: &Value) {
             out.push(LIST);
             put(out, values.len() as u64);
             for value in values.iter() {
-                put_value(out, value);
+                put_value(out, value, time);
             }
         }
     }
 }
 
+fn put_float(out: &mut Vec<u8>, value: f64) {
+    for (tag, scale) in [(HUNDREDTHS, 1e2), (MILLIONTHS, 1e6)] {
+        #[expect(clippy::cast_possible_truncation, reason = "used only when it comes back with the same bits")]
+        let scaled = (value * scale).round() as i64;
+        if (whole(scaled) / scale).to_bits() == value.to_bits() {
+            out.push(tag);
+            return put_signed(out, scaled);
+        }
+    }
+    out.push(FLOAT);
+    out.extend(value.to_bits().to_le_bytes());
+}
+
 /// Lists nest; damaged bytes must not exhaust the stack.
 const DEPTH_MAX: u8 = 32;
 
-fn take_value(reader: &mut Reader<'_>, depth: u8) -> Option<Value> {
+fn take_value(reader: &mut Reader<'_>, time: i64, depth: u8) -> Option<Value> {
     Some(match reader.byte()? {
         NULL => Value::Null,
         FALSE => Value::Bool(false),
@@ -115,20 +179,55 @@ fn take_value(reader: &mut Reader<'_>, depth: u8) -> Option<Value> {
             Value::Decimal(Decimal { unscaled: reader.wide()?, scale })
         }
         FLOAT => Value::Float(f64::from_bits(u64::from_le_bytes(reader.array()?))),
+        HUNDREDTHS => Value::Float(whole(reader.signed()?) / 1e2),
+        MILLIONTHS => Value::Float(whole(reader.signed()?) / 1e6),
         TEXT => Value::Text(Arc::from(str::from_utf8(reader.bytes()?).ok()?)),
-        TIME => Value::Time(EventTime(reader.signed()?)),
+        TIME => Value::Time(EventTime(reader.delta(time)?)),
         DATE => Value::Date(i32::try_from(reader.signed()?).ok()?),
         BYTES => Value::Bytes(Arc::from(reader.bytes()?)),
         LIST if depth < DEPTH_MAX => {
             let count = reader.length()?;
             let mut values = Vec::with_capacity(count.min(1_024));
             for _ in 0..count {
-                values.push(take_value(reader, depth + 1)?);
+                values.push(take_value(reader, time, depth + 1)?);
             }
             Value::List(values.into())
         }
         _ => return None,
     })
+}
+
+#[expect(clippy::cast_precision_loss, reason = "written only when nothing is lost")]
+fn whole(number: i64) -> f64 {
+    number as f64
+}
+
+/// The bytes of the next value.
+fn take_raw<'a>(reader: &mut Reader<'a>) -> Option<&'a [u8]> {
+    let before = *reader;
+    skip(reader, 0)?;
+    let mut whole = before;
+    whole.take(before.remaining() - reader.remaining())
+}
+
+fn skip(reader: &mut Reader<'_>, depth: u8) -> Option<()> {
+    match reader.byte()? {
+        NULL | FALSE | TRUE => {}
+        INT | TIME | DATE | HUNDREDTHS | MILLIONTHS => drop(reader.number()?),
+        DECIMAL => {
+            reader.byte()?;
+            reader.wide()?;
+        }
+        FLOAT => drop(reader.take(8)?),
+        TEXT | BYTES => drop(reader.bytes()?),
+        LIST if depth < DEPTH_MAX => {
+            for _ in 0..reader.length()? {
+                skip(reader, depth + 1)?;
+            }
+        }
+        _ => return None,
+    }
+    Some(())
 }
 
 #[cfg(test)]
@@ -138,33 +237,62 @@ mod tests {
 
     use super::*;
 
+    fn packed(full: &[u8], time: i64) -> Packed<'_> {
+        Packed { full, diff: &[], time }
+    }
+
+    fn float() -> impl Strategy<Value = f64> {
+        let hundredths = any::<i32>().prop_map(|number| f64::from(number) / 100.0);
+        let millionths = any::<i32>().prop_map(|number| f64::from(number) / 1e6);
+        prop_oneof![any::<u64>().prop_map(f64::from_bits), hundredths, millionths, Just(-0.0), Just(f64::INFINITY)]
+    }
+
     proptest! {
         #[test]
-        fn rows_round_trip(values in prop::collection::vec(arbitrary::value(), 0..9)) {
+        fn rows_round_trip(values in prop::collection::vec(arbitrary::value(), 0..9), time in any::<i64>()) {
             let row = Row::new(values);
-            prop_assert_eq!(unpack(&pack(&row)), Some(row));
+            prop_assert_eq!(packed(&pack(&row, EventTime(time)), time).unpack(), Some(row));
         }
 
         #[test]
-        fn floats_keep_their_bits(bits in any::<u64>()) {
-            let row = Row::new([Value::Float(f64::from_bits(bits))]);
-            let Some(back) = unpack(&pack(&row)) else { panic!("unpacks") };
-            prop_assert!(matches!(back.values(), [Value::Float(value)] if value.to_bits() == bits));
+        fn differences_round_trip(
+            values in prop::collection::vec((arbitrary::value(), arbitrary::value(), 0u8..4), 0..30),
+            time in any::<i64>(),
+        ) {
+            let old = Row::new(values.iter().map(|(old, ..)| old.clone()));
+            let new = Row::new(values.iter().map(|(old, new, pick)| if *pick == 0 { new } else { old }.clone()));
+            let (full, whole) = (pack(&old, EventTime(time)), pack(&new, EventTime(time)));
+            if let Some(diff) = difference(&full, &whole) {
+                prop_assert!(2 * diff.len() < whole.len());
+                prop_assert_eq!(Packed { full: &full, diff: &diff, time }.unpack(), Some(new));
+            }
+        }
+
+        #[test]
+        fn floats_keep_their_bits(float in float()) {
+            let row = Row::new([Value::Float(float)]);
+            let Some(back) = packed(&pack(&row, EventTime(0)), 0).unpack() else { panic!("unpacks") };
+            prop_assert!(matches!(back.values(), [Value::Float(value)] if value.to_bits() == float.to_bits()));
         }
 
         #[test]
         fn numbers_are_those_of_the_row(values in prop::collection::vec(arbitrary::value(), 0..9)) {
             let mut found = Vec::new();
-            numbers(&pack(&Row::new(values.clone())), |column, number| found.push((column, number.to_bits())));
+            let bytes = pack(&Row::new(values.clone()), EventTime(7));
+            packed(&bytes, 7).numbers(|column, number| found.push((column, number.to_bits()))).expect("a row");
             let expected: Vec<_> = values.iter().enumerate()
                 .filter_map(|(column, value)| Some((column, value.as_f64()?.to_bits()))).collect();
             prop_assert_eq!(found, expected);
         }
 
         #[test]
-        fn damaged_bytes_never_panic(bytes in prop::collection::vec(0u8..16, 0..60)) {
-            let row = unpack(&bytes);
-            prop_assert_eq!(row.is_some() && numbers(&bytes, |_, _| ()).is_none(), false);
+        fn damaged_bytes_never_panic(
+            full in prop::collection::vec(0u8..16, 0..60),
+            diff in prop::collection::vec(0u8..16, 0..9),
+        ) {
+            let packed = Packed { full: &full, diff: &diff, time: 0 };
+            prop_assert_eq!(packed.unpack().is_some() && packed.numbers(|_, _| ()).is_none(), false);
+            prop_assert!(difference(&full, &diff).is_none_or(|difference| difference.len() < diff.len()));
         }
     }
 }

@@ -26,6 +26,9 @@ pub(crate) struct Pool {
     dirty_weight: usize,
     /// Dirty pages by their first unwritten change. Entries whose page was written since are skipped.
     order: VecDeque<(u64, PageId)>,
+    /// The pages that are being written, in the order of their names: sled keeps neighbours together, and reads and
+    /// rewrites them together.
+    sweep: VecDeque<PageId>,
     /// The name of every page of heads.
     directory: BTreeSet<PageId>,
     /// Counts writes of pages: see [`Pool::offer`].
@@ -57,6 +60,7 @@ impl Pool {
             dirty: FxHashMap::default(),
             dirty_weight: 0,
             order: VecDeque::new(),
+            sweep: VecDeque::new(),
             directory: BTreeSet::new(),
             written: 0,
             weight_max,
@@ -176,13 +180,24 @@ impl Pool {
         None
     }
 
-    /// The page that has been dirty the longest, after those that must be written before it.
+    /// Whether a sweep over the changed pages is under way.
+    pub(crate) fn sweeping(&self) -> bool {
+        !self.sweep.is_empty()
+    }
+
+    /// The next page to write, after those that must be written before it. Begins a sweep over all pages that are dirty
+    /// now when none is under way; empty when there are none.
     pub(crate) fn next_to_write(&mut self) -> Vec<(PageId, Arc<Page>)> {
         let mut group = Vec::new();
-        if self.oldest().is_some()
-            && let Some((_, id)) = self.order.front().cloned()
-        {
-            self.collect(&id, &mut group);
+        // What is left of a sweep may have been written already with other pages.
+        while group.is_empty() && self.oldest().is_some() {
+            match self.sweep.pop_front() {
+                Some(id) => self.collect(&id, &mut group),
+                None => {
+                    let names: BTreeSet<PageId> = self.order.iter().map(|(_, id)| Arc::clone(id)).collect();
+                    self.sweep.extend(names);
+                }
+            }
         }
         group
     }

@@ -8,8 +8,8 @@ use crate::children::Children;
 use crate::encoding::{decode_key, encode_key};
 use crate::keys::History;
 use crate::locate::{Found, Held};
-use crate::packed::unpack;
-use crate::pages::entry::Entry;
+use crate::packed::Packed;
+use crate::pages::entry::{Current, Entry};
 use crate::pages::heads;
 use crate::pages::version::Version as Stored;
 use crate::store::{Shared, lock};
@@ -123,10 +123,11 @@ impl Shared {
         let load = |id: &[u8]| self.page(id);
         let lost = || self.disk.damaged(format!("table {} has no row {place}", table.0));
         let Found { page, slot } = timeline.find(place, load)?.ok_or_else(lost)?;
-        let current = Entry::read(page.slots(), slot).ok_or_else(lost)?.current(bounds);
+        let (current, _) = Entry::read(page.slots(), slot).ok_or_else(lost)?.current(bounds);
         match current {
-            Ok(version) => Ok(version.map(|version| Held { page, version })),
-            Err(spilled) => timeline.spilled(place, spilled.pages, bounds, load),
+            Current::Nothing => Ok(None),
+            Current::Here(version) => Ok(Some(Held { page, version })),
+            Current::Spilled(pages) => timeline.spilled(place, pages, bounds, load),
         }
     }
 
@@ -136,7 +137,7 @@ impl Shared {
 
     pub(crate) fn unpack(&self, key: Key, held: &Held) -> Result<Version, Error> {
         let Stored { sequence, born, valid_from, time, .. } = held.version;
-        let row = held.row().and_then(unpack);
+        let row = held.row().and_then(Packed::unpack);
         let row = row.ok_or_else(|| self.disk.damaged(format!("change {sequence} has no readable row")))?;
         let (time, valid_from) = (EventTime(time), EventTime(valid_from));
         Ok(Version { key, row, time, born: Sequence(born), sequence: Sequence(sequence), valid_from })

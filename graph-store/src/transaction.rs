@@ -11,7 +11,7 @@ use crate::keys::log::{self, Chunk, Edge, Place, Record};
 use crate::keys::page::heads_id;
 use crate::keys::{History, meta, position};
 use crate::locate::Found;
-use crate::packed::{pack, unpack};
+use crate::packed::pack;
 use crate::pages::entry::Entry;
 use crate::pages::heads;
 use crate::pages::version::Version;
@@ -38,6 +38,7 @@ pub struct Transaction<'a> {
     writes: Vec<Write>,
     /// Whether there is anything to commit or to lose.
     open: bool,
+    changes: u64,
 }
 
 /// A row's newest version and where it stands.
@@ -51,7 +52,7 @@ struct Current {
 impl<'a> Transaction<'a> {
     pub(crate) fn new(store: &'a Store) -> Self {
         let log = lock(&store.writer);
-        Self { store, log, chunk: Chunk::default(), chunk_first: 0, writes: Vec::new(), open: false }
+        Self { store, log, chunk: Chunk::default(), chunk_first: 0, writes: Vec::new(), open: false, changes: 0 }
     }
 
     /// Applies one change and adds what it did to `applied`: nothing for a duplicate, one entry per row for a truncate.
@@ -116,7 +117,7 @@ impl<'a> Transaction<'a> {
             known: change.known.0,
             time: time.0,
             from_snapshot: matches!(change.op, Op::Snapshot(_)),
-            row: row.as_ref().map(pack),
+            row: row.as_ref().map(|row| pack(row, time)),
         };
         let edges = self.edges(&mut pool, change.table, current.as_ref(), old.as_ref(), row.as_ref())?;
         let place = match &current {
@@ -131,6 +132,7 @@ impl<'a> Transaction<'a> {
         live.state.versions += 1;
         live.state.rows = live.state.rows + u64::from(row.is_some()) - u64::from(old.is_some());
         drop((pool, live));
+        self.changes += 1;
         self.record(&record);
         let (table, key, sequence) = (change.table, change.key.clone(), Sequence(sequence));
         applied.push(Applied { sequence, table, key, old, new: row, valid_from, carried });
@@ -147,8 +149,8 @@ impl<'a> Transaction<'a> {
         let Found { page, slot } = timeline.find(place, |id| pool.load(&shared.disk, id))?.ok_or_else(lost)?;
         let entry = Entry::read(page.slots(), slot).ok_or_else(lost)?;
         let version = entry.newest().ok_or_else(lost)?;
-        let row = match version.row {
-            Some(row) => Some(unpack(page.slots().at(row)).ok_or_else(lost)?),
+        let row = match page.slots().row(&version) {
+            Some(row) => Some(row.unpack().ok_or_else(lost)?),
             None => None,
         };
         Ok(Some(Current { place, links: entry.links().collect(), version: version.with(None), row }))
@@ -263,7 +265,7 @@ impl<'a> Transaction<'a> {
         self.writes.extend(write_back::shorten(&mut self.log, state.redo_from));
         shared.disk.commit(&self.writes)?;
         lock(&shared.live).pending.clear();
-        let written = write_back::round(shared, sequence)?;
+        let written = write_back::round(shared, sequence, self.changes)?;
         // Without a flush sled writes when its buffer of half a MiB is full: always whole commits, in order.
         if written || self.store.options.sync { shared.disk.flush() } else { Ok(()) }
     }

@@ -11,11 +11,13 @@ use crate::pages::{FANOUT, Page};
 use crate::pool::Pool;
 use crate::store::{Log, Shared, lock};
 
-/// Changes that a crash may leave to be redone, about: redoing them takes about a second.
-const REDO_MAX: u64 = if cfg!(test) { 40 } else { 150_000 };
+/// Changes after which a page must be written. A sweep takes half as many changes again, so a crash leaves at most
+/// about 150,000 changes to be redone, which takes about a second.
+const REDO_MAX: u64 = if cfg!(test) { 40 } else { 100_000 };
 
-/// Pages that one commit writes while there is no need to hurry.
-const ROUND_PAGES: usize = if cfg!(test) { 5 } else { 500 };
+/// Pages that every commit writes during a sweep, and how many changes let it write one more.
+const SWEEP_PAGES: u64 = if cfg!(test) { 2 } else { 16 };
+const SWEEP_CHANGES: u64 = if cfg!(test) { 8 } else { 2 };
 
 /// Values of the log that one commit removes.
 const REMOVED_MAX: usize = 8;
@@ -30,20 +32,22 @@ pub(crate) fn shorten(log: &mut Log, redo_from: u64) -> Vec<Write> {
     writes
 }
 
-/// Writes a bounded number of the oldest changed pages when there are too many of them, or the oldest is too old. All
-/// changes up to `sequence` are committed, and there are no others. Returns whether any was written.
-pub(crate) fn round(shared: &Shared, sequence: u64) -> Result<bool, Error> {
-    for page in 0.. {
+/// Writes some changed pages when there are too many of them, or one has waited for too long; `changes` were made since the
+/// last time. All changes up to `sequence` are committed, and there are no others. Returns whether any was written.
+pub(crate) fn round(shared: &Shared, sequence: u64, changes: u64) -> Result<bool, Error> {
+    let budget = SWEEP_PAGES + changes / SWEEP_CHANGES;
+    let mut written = 0;
+    loop {
         let mut pool = lock(&shared.pool);
-        if !due(&mut pool, sequence, page) {
-            return Ok(page > 0);
+        if !due(&mut pool, sequence, written < budget) {
+            return Ok(written > 0);
         }
         let group = pool.next_to_write();
         drop(pool);
         // Only the writer changes pages, and it is here; readers go on meanwhile.
         write(shared, &group, sequence)?;
+        written += group.len() as u64;
     }
-    Ok(true)
 }
 
 /// Writes pages while the log is redone, so that memory stays bounded.
@@ -80,13 +84,13 @@ pub(crate) fn close(shared: &Shared, log: &mut Log) -> Result<(), Error> {
     shared.disk.flush()
 }
 
-fn due(pool: &mut Pool, sequence: u64, written: usize) -> bool {
+fn due(pool: &mut Pool, sequence: u64, within_budget: bool) -> bool {
     let Some(oldest) = pool.oldest() else { return false };
-    let (weight, most) = (pool.dirty_weight(), pool.weight_max());
-    if weight > most / 4 * 3 || sequence.saturating_sub(oldest) > 2 * REDO_MAX {
+    let (weight, most, age) = (pool.dirty_weight(), pool.weight_max(), sequence.saturating_sub(oldest));
+    if weight > most / 4 * 3 || age > 3 * REDO_MAX {
         return true;
     }
-    written < ROUND_PAGES && (weight > most / 2 || sequence.saturating_sub(oldest) > REDO_MAX)
+    within_budget && (pool.sweeping() || weight > most / 2 || age > REDO_MAX)
 }
 
 fn write(shared: &Shared, group: &[(PageId, Arc<Page>)], sequence: u64) -> Result<(), Error> {

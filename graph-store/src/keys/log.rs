@@ -75,7 +75,7 @@ impl Chunk {
         let out = &mut self.plain;
         put(out, u64::from(record.table));
         put_bytes(out, &record.key);
-        self.base.put(out, &record.version.borrow());
+        self.base.put(out, &record.version.borrow(), &mut None);
         put(out, record.place << 1 | u64::from(record.new));
         for edge in &record.edges {
             let places = [&edge.left, &edge.kept, &edge.joined];
@@ -112,8 +112,8 @@ impl Chunk {
 fn take(reader: &mut Reader<'_>, base: &mut Base, edges: impl Fn(u16) -> Option<usize>) -> Option<Record> {
     let table = u16::try_from(reader.number()?).ok()?;
     let key = Arc::from(reader.bytes()?);
-    let version = base.take(reader)?;
-    let version = version.with(version.row.map(Box::from));
+    let version = base.take(reader, &mut None)?;
+    let version = version.with(version.row.map(|row| Box::from(row.full)));
     let place = reader.number()?;
     let mut record = Record { table, key, version, place: place >> 1, new: place & 1 == 1, edges: Vec::new() };
     for _ in 0..edges(table)? {

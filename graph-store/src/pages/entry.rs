@@ -7,10 +7,11 @@
 //! | spilled | number of pages that older versions have moved to; unless it is 0 their extent |
 //! | versions | up to the end of the slot, in sequence order; at least one |
 
-use relational::AsOf;
+use relational::{AsOf, EventTime};
 
 use crate::bytes::{Reader, put, put_bytes};
-use crate::pages::slots::{Slots, Span};
+use crate::packed::pack;
+use crate::pages::slots::{RowSpan, Slots, Span};
 use crate::pages::version::{Base, Extent, Version};
 
 /// Versions that stay with the entry; twice as many are let in before the older half moves out.
@@ -39,6 +40,17 @@ pub(crate) struct Spilled {
     pub extent: Extent,
 }
 
+/// Where the current version of an entry is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Current {
+    /// No version is admitted.
+    Nothing,
+    /// On the entry's own page.
+    Here(Version<RowSpan>),
+    /// If anywhere, on one of so many pages.
+    Spilled(u64),
+}
+
 /// Writes a new entry.
 ///
 /// In a parent's history there is one link, the row's place in its table's timeline. In a timeline there is one for each
@@ -58,7 +70,7 @@ pub(crate) fn encode(key: &[u8], links: &[u64], spilled: Option<&Spilled>) -> Ve
 /// A new entry with one version.
 pub(crate) fn encode_first(key: &[u8], links: &[u64], version: &Version<&[u8]>) -> Vec<u8> {
     let mut out = encode(key, links, None);
-    Base::default().put(&mut out, version);
+    Base::default().put(&mut out, version, &mut None);
     out
 }
 
@@ -85,27 +97,44 @@ impl<'a> Entry<'a> {
     }
 
     /// The versions at hand, in sequence order, with where their rows lie on the page.
-    pub(crate) fn versions(&self) -> impl Iterator<Item = Version<Span>> + use<'a> {
+    pub(crate) fn versions(&self) -> impl Iterator<Item = Version<RowSpan>> + use<'a> {
         let (mut base, mut reader, page_end) = (Base::default(), self.versions, self.end);
+        let (mut whole, mut full) = (None, Span::EMPTY);
         std::iter::from_fn(move || {
-            let version = base.take(&mut reader)?;
+            let version = base.take(&mut reader, &mut whole)?;
             // A row is the last part of its version.
             let end = page_end - reader.remaining();
-            Some(version.with(version.row.map(|row| Span { start: end - row.len(), end })))
+            let row = version.row.map(|row| {
+                if row.diff.is_empty() {
+                    full = Span { start: end - row.full.len(), end };
+                    return RowSpan { full, diff: Span::EMPTY };
+                }
+                RowSpan { full, diff: Span { start: end - row.diff.len(), end } }
+            });
+            Some(version.with(row))
         })
     }
 
     /// The newest version.
-    pub(crate) fn newest(&self) -> Option<Version<Span>> {
+    pub(crate) fn newest(&self) -> Option<Version<RowSpan>> {
         self.versions().last()
     }
 
-    /// The current version among those at hand; `Err` when none of them is admitted but a spilled one may be.
-    pub(crate) fn current(&self, bounds: &AsOf) -> Result<Option<Version<Span>>, Spilled> {
-        match (self.versions().filter(|version| version.admitted(bounds)).last(), self.spilled) {
-            (None, Some(spilled)) if !spilled.extent.unseen(bounds) => Err(spilled),
-            (version, _) => Ok(version),
+    /// The current version among those at hand, and whether the newest one of all has no row.
+    pub(crate) fn current(&self, bounds: &AsOf) -> (Current, bool) {
+        let (mut current, mut ended) = (None, false);
+        for version in self.versions() {
+            ended = version.row.is_none();
+            if version.admitted(bounds) {
+                current = Some(version);
+            }
         }
+        let current = match (current, self.spilled) {
+            (None, Some(spilled)) if !spilled.extent.unseen(bounds) => Current::Spilled(spilled.pages),
+            (Some(version), _) => Current::Here(version),
+            (None, _) => Current::Nothing,
+        };
+        (current, ended)
     }
 
     pub(crate) fn extent(&self) -> Extent {
@@ -124,41 +153,49 @@ pub(crate) fn amend(
     links: Option<&[u64]>,
 ) -> Option<Option<(u64, Slots)>> {
     let entry = Entry::read(slots, slot)?;
-    let (mut base, mut reader, mut count) = (Base::default(), entry.versions, 0);
+    let (mut base, mut whole, mut reader, mut count) = (Base::default(), None, entry.versions, 0);
     while !reader.is_empty() {
-        base.take(&mut reader)?;
+        base.take(&mut reader, &mut whole)?;
         count += 1;
     }
     if links.is_none() && count < 2 * SPILL_VERSIONS {
         let mut out = Vec::with_capacity(64);
-        base.put(&mut out, version);
+        base.put(&mut out, version, &mut whole);
         slots.extend(slot, &out);
         return Some(None);
     }
-    let (mut base, mut reader) = (Base::default(), entry.versions);
-    let mut versions: Vec<_> = std::iter::from_fn(|| base.take(&mut reader)).collect();
+    let mut versions = Vec::with_capacity(count);
+    for version in entry.versions() {
+        let time = EventTime(version.time);
+        let row = match slots.row(&version) {
+            Some(row) => Some(pack(&row.unpack()?, time)),
+            None => None,
+        };
+        versions.push(version.with(row));
+    }
     let mut moved = None;
     let mut spilled = entry.spilled;
     if count >= 2 * SPILL_VERSIONS {
         let kept = versions.split_off(SPILL_VERSIONS);
         let Spilled { pages, extent } = spilled.get_or_insert(Spilled { pages: 0, extent: Extent::EMPTY });
-        let (mut out, mut base) = (encode(&[], &[], None), Base::default());
-        for version in versions {
-            extent.add(&version);
-            base.put(&mut out, &version);
-        }
+        versions.iter().for_each(|version| extent.add(version));
         let mut page = Slots::default();
-        page.push(&out);
+        page.push(&encode_all(encode(&[], &[], None), versions.iter().map(Version::borrow)));
         moved = Some((*pages, page));
         *pages += 1;
         versions = kept;
     }
     let links: Vec<u64> = links.map_or_else(|| entry.links().collect(), <[u64]>::to_vec);
-    let mut out = encode(entry.key, &links, spilled.as_ref());
-    let mut base = Base::default();
-    versions.iter().chain([version]).for_each(|version| base.put(&mut out, version));
+    let header = encode(entry.key, &links, spilled.as_ref());
+    let out = encode_all(header, versions.iter().map(Version::borrow).chain([*version]));
     slots.replace(slot, &out);
     Some(moved)
+}
+
+fn encode_all<'a>(mut out: Vec<u8>, versions: impl Iterator<Item = Version<&'a [u8]>>) -> Vec<u8> {
+    let (mut base, mut whole) = (Base::default(), None);
+    versions.for_each(|version| base.put(&mut out, &version, &mut whole));
+    out
 }
 
 #[cfg(test)]
@@ -166,13 +203,13 @@ pub(crate) mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::pages::version::tests::{extent, version};
+    use crate::pages::version::tests::{extent, version, whole};
 
     type Owned = Version<Box<[u8]>>;
 
     fn owned(slots: &Slots) -> Vec<Owned> {
         let entry = Entry::read(slots, 0).expect("an entry");
-        entry.versions().map(|version| version.with(version.row.map(|row| Box::from(slots.at(row))))).collect()
+        entry.versions().map(|version| whole(&version.with(slots.row(&version)))).collect()
     }
 
     proptest! {

@@ -1,6 +1,8 @@
 //! Byte strings in one buffer: what a page holds is kept as it is stored, and read where it lies.
 
 use crate::bytes::{Reader, put};
+use crate::packed::Packed;
+use crate::pages::version::Version;
 
 /// Some byte strings, one after the other.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -16,7 +18,26 @@ pub(crate) struct Span {
     pub end: usize,
 }
 
+/// Where a packed row lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RowSpan {
+    /// A whole row.
+    pub full: Span,
+    /// What differs from it.
+    pub diff: Span,
+}
+
+impl Span {
+    pub(crate) const EMPTY: Self = Self { start: 0, end: 0 };
+}
+
 impl Slots {
+    /// The packed row of a version on this page.
+    pub(crate) fn row(&self, version: &Version<RowSpan>) -> Option<Packed<'_>> {
+        let RowSpan { full, diff } = version.row?;
+        Some(Packed { full: self.at(full), diff: self.at(diff), time: version.time })
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.ends.len()
     }

@@ -5,7 +5,7 @@
 //! nothing leaves a sum's bits as they are, so that later rows, updates and deletions cannot change them.
 
 use crate::bytes::{Reader, put};
-use crate::packed::numbers;
+use crate::packed::Packed;
 use crate::pages::entry::Entry;
 use crate::pages::slots::Slots;
 use crate::pages::version::Extent;
@@ -32,8 +32,8 @@ impl Digest {
         for slot in 0..entries.len() {
             let entry = Entry::read(entries, slot)?;
             digest.extent.merge(&entry.extent());
-            if let Some(row) = entry.newest()?.row {
-                add_row(&mut digest.summary, entries.at(row))?;
+            if let Some(row) = entries.row(&entry.newest()?) {
+                add_row(&mut digest.summary, row)?;
             }
         }
         Some(digest)
@@ -95,9 +95,9 @@ impl Digest {
 }
 
 /// Adds a packed row; `None` when it cannot be unpacked.
-pub(crate) fn add_row(summary: &mut Summary, row: &[u8]) -> Option<()> {
+pub(crate) fn add_row(summary: &mut Summary, row: Packed<'_>) -> Option<()> {
     summary.rows += 1;
-    numbers(row, |column, number| {
+    row.numbers(|column, number| {
         if let Some(column) = summary.columns.get_mut(column) {
             column.add(number);
         }

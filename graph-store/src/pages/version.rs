@@ -3,6 +3,7 @@
 use relational::{AsOf, EventTime, Window};
 
 use crate::bytes::{Reader, put, put_bytes, put_delta};
+use crate::packed::{Packed, difference};
 
 /// What a change made of a row. An entry of a parent's history ends with a version without a row when the row was
 /// deleted or has moved to another parent. The packed row ([`crate::packed`]) is at hand, or lies somewhere on a page.
@@ -46,37 +47,54 @@ pub(crate) struct Base {
     valid_from: i64,
 }
 
+/// The last whole row of the same key, and its own time.
+pub(crate) type Whole<'a> = Option<(&'a [u8], i64)>;
+
 const HAS_ROW: u8 = 1;
 const FROM_SNAPSHOT: u8 = 2;
+const IS_DIFFERENCE: u8 = 4;
 
 impl Base {
     /// Layout: flags, sequence (as difference from the last one), sequence - born, valid_from (difference from the last one), known -
-    /// valid_from; with a row: time - valid_from, the length of the packed row and its bytes.
-    pub(crate) fn put(&mut self, out: &mut Vec<u8>, version: &Version<&[u8]>) {
-        let snapshot = if version.from_snapshot { FROM_SNAPSHOT } else { 0 };
-        out.push(snapshot | if version.row.is_some() { HAS_ROW } else { 0 });
+    /// valid_from; with a row: time - valid_from and the length and bytes of the packed row, or of what differs from the
+    /// last whole one.
+    pub(crate) fn put<'a>(&mut self, out: &mut Vec<u8>, version: &Version<&'a [u8]>, whole: &mut Whole<'a>) {
+        let same_time = whole.filter(|(_, time)| *time == version.time).zip(version.row);
+        let difference = same_time.and_then(|((full, _), row)| difference(full, row));
+        let mut flags = if version.from_snapshot { FROM_SNAPSHOT } else { 0 };
+        flags |= if version.row.is_some() { HAS_ROW } else { 0 };
+        out.push(flags | if difference.is_some() { IS_DIFFERENCE } else { 0 });
         put_delta(out, version.sequence.cast_signed(), self.sequence);
         put(out, version.sequence.wrapping_sub(version.born));
         put_delta(out, version.valid_from, self.valid_from);
         put_delta(out, version.known, version.valid_from);
         if let Some(row) = version.row {
             put_delta(out, version.time, version.valid_from);
-            put_bytes(out, row);
+            put_bytes(out, difference.as_deref().unwrap_or(row));
+            if difference.is_none() {
+                *whole = Some((row, version.time));
+            }
         }
         *self = Self { sequence: version.sequence.cast_signed(), valid_from: version.valid_from };
     }
 
-    pub(crate) fn take<'a>(&mut self, reader: &mut Reader<'a>) -> Option<Version<&'a [u8]>> {
+    pub(crate) fn take<'a>(&mut self, reader: &mut Reader<'a>, whole: &mut Whole<'a>) -> Option<Version<Packed<'a>>> {
         let flags = reader.byte()?;
         let sequence = reader.delta(self.sequence)?;
         let born = sequence.cast_unsigned().wrapping_sub(reader.number()?);
         let valid_from = reader.delta(self.valid_from)?;
         let known = reader.delta(valid_from)?;
-        let (time, row) = if flags & HAS_ROW == 0 {
-            (EventTime::MIN.0, None)
-        } else {
-            (reader.delta(valid_from)?, Some(reader.bytes()?))
-        };
+        let (mut time, mut row) = (EventTime::MIN.0, None);
+        if flags & HAS_ROW != 0 {
+            time = reader.delta(valid_from)?;
+            let bytes = reader.bytes()?;
+            row = Some(if flags & IS_DIFFERENCE == 0 {
+                *whole = Some((bytes, time));
+                Packed { full: bytes, diff: &[], time }
+            } else {
+                Packed { full: (*whole)?.0, diff: bytes, time }
+            });
+        }
         *self = Self { sequence, valid_from };
         let from_snapshot = flags & FROM_SNAPSHOT != 0;
         Some(Version { sequence: sequence.cast_unsigned(), born, valid_from, known, time, from_snapshot, row })
@@ -173,17 +191,26 @@ impl Extent {
 #[cfg(test)]
 pub(crate) mod tests {
     use proptest::prelude::*;
+    use relational::{Row, Value};
 
     use super::*;
+    use crate::packed::pack;
 
     pub(crate) fn version() -> impl Strategy<Value = Version<Box<[u8]>>> {
-        let numbers = (1u64.., 0u64..50, any::<i64>(), any::<i64>(), any::<i64>());
-        let row = prop::option::of(prop::collection::vec(any::<u8>(), 0..20));
+        let numbers = (1u64.., 0u64..50, any::<i64>(), any::<i64>(), -1i64..1);
+        let row = prop::option::of(prop::collection::vec(prop_oneof![Just(5), any::<i64>()], 6..8));
         (numbers, any::<bool>(), row).prop_map(|((sequence, age, valid_from, known, time), from_snapshot, row)| {
             let time = if row.is_some() { time } else { i64::MIN };
             let born = sequence.saturating_sub(age);
-            Version { sequence, born, valid_from, known, time, from_snapshot, row: row.map(Vec::into_boxed_slice) }
+            let row = row.map(|values| pack(&Row::new(values.into_iter().map(Value::Int)), EventTime(time)));
+            Version { sequence, born, valid_from, known, time, from_snapshot, row }
         })
+    }
+
+    /// The version with its row whole again.
+    pub(crate) fn whole(version: &Version<Packed<'_>>) -> Version<Box<[u8]>> {
+        let unpack = |row: Packed<'_>| pack(&row.unpack().expect("a row"), EventTime(version.time));
+        version.with(version.row.map(unpack))
     }
 
     pub(crate) fn extent(versions: &[Version<Box<[u8]>>]) -> Extent {
@@ -196,11 +223,12 @@ pub(crate) mod tests {
         #[test]
         fn versions_round_trip(versions in prop::collection::vec(version(), 0..5)) {
             let mut out = Vec::new();
-            let mut base = Base::default();
-            versions.iter().for_each(|version| base.put(&mut out, &version.borrow()));
-            let (mut reader, mut base) = (Reader::new(&out), Base::default());
+            let (mut base, mut last) = (Base::default(), None);
+            versions.iter().for_each(|version| base.put(&mut out, &version.borrow(), &mut last));
+            let (mut reader, mut base, mut last) = (Reader::new(&out), Base::default(), None);
             for version in &versions {
-                prop_assert_eq!(base.take(&mut reader), Some(version.borrow()));
+                let found = base.take(&mut reader, &mut last).expect("a version");
+                prop_assert_eq!(&whole(&found), version);
             }
             prop_assert!(reader.is_empty());
         }
