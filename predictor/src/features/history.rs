@@ -1,7 +1,7 @@
 //! The entity's own past targets.
 
 use graph_store::Snapshot;
-use relational::{EventTime, Key, Window};
+use relational::{EventTime, Key};
 
 use crate::Error;
 use crate::executor::Executor;
@@ -49,18 +49,4 @@ fn anchor_before(executor: &Executor, subject: &Subject, end: EventTime) -> Even
     let windows = task.target_aggregates().into_iter().chain(assumed).filter_map(|aggregate| aggregate.window);
     let late = windows.map(|window| window.at(anchor).end.since(end)).max().unwrap_or(0);
     anchor.plus(-late.max(0))
-}
-
-/// The newest atoms of the target that are known by now, newest first.
-pub(crate) fn atoms(
-    executor: &Executor,
-    subject: &Subject,
-    snapshot: &Snapshot,
-    entity: &Key,
-    clock: &Clock,
-    options: &FeatureOptions,
-) -> Result<Vec<f64>, Error> {
-    let window = Window::up_to(clock.now.plus(-subject.delay_micros));
-    let atoms = executor.atoms(snapshot, entity, window, options.rows)?;
-    Ok(atoms.unwrap_or_default().into_iter().map(|(_, atom)| atom).collect())
 }

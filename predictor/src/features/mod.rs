@@ -31,7 +31,7 @@ mod vocabulary;
 use std::sync::Arc;
 
 use graph_store::{Snapshot, Store, Version};
-use relational::{AsOf, EventTime, Key, RowKey, TableId};
+use relational::{AsOf, EventTime, Key, RowKey, TableId, Window};
 
 use crate::Error;
 use crate::executor::Executor;
@@ -232,7 +232,10 @@ impl Featuriser {
             strict,
             without: (siblings && !strict).then_some(&query.entity),
         };
-        Loaded::read(stream, &key, &view, &self.executor, &self.options)
+        // A stream of labels follows that of the rows themselves.
+        let siblings =
+            (stream.labels && strict).then(|| &read.streams[place - 1]).filter(|_| self.plan.streams[place - 1].read);
+        Loaded::read(stream, &key, &view, siblings, &self.executor, &self.options)
     }
 
     /// The key that leads to an anchor, from the row that points at it.
@@ -253,9 +256,7 @@ impl Featuriser {
     fn past(&self, snapshot: &Snapshot, query: &Query, read: &Read) -> Result<Past, Error> {
         if !self.subject.is_static {
             let labels = read.history.defined.iter().map(|(_, target)| *target).collect();
-            let atoms =
-                history::atoms(&self.executor, &self.subject, snapshot, &query.entity, &read.clock, &self.options)?;
-            return Ok(Past { labels, atoms });
+            return Ok(Past { labels, atoms: self.atoms(snapshot, query, read)? });
         }
         let mut labels: Vec<(EventTime, f64)> = Vec::new();
         for (stream, loaded) in self.plan.streams.iter().zip(&read.streams) {
@@ -267,5 +268,20 @@ impl Featuriser {
         // Stable, so that rows of the same time stay in the order of their streams.
         labels.sort_by_key(|(time, _)| std::cmp::Reverse(*time));
         Ok(Past { labels: labels.into_iter().map(|(_, label)| label).collect(), atoms: Vec::new() })
+    }
+
+    /// The newest atoms of the target that are known by now, newest first: of the stream of the same rows where it was
+    /// read.
+    fn atoms(&self, snapshot: &Snapshot, query: &Query, read: &Read) -> Result<Vec<f64>, Error> {
+        let Some((table, via)) = self.executor.atom_table() else { return Ok(Vec::new()) };
+        let end = read.clock.now.plus(-self.subject.delay_micros);
+        let same =
+            |stream: &plan::Stream| stream.anchor == 0 && stream.child == table && stream.via == via && stream.read;
+        if let Some(place) = self.plan.streams.iter().position(same) {
+            let known = read.streams[place].rows.iter().filter(|version| version.time <= end);
+            return Ok(known.filter_map(|version| self.executor.atom_of(&version.row)).collect());
+        }
+        let atoms = self.executor.atoms(snapshot, &query.entity, Window::up_to(end), self.options.rows)?;
+        Ok(atoms.unwrap_or_default().into_iter().map(|(_, atom)| atom).collect())
     }
 }

@@ -7,7 +7,7 @@ use crate::Error;
 use crate::executor::{Executor, compare};
 
 use super::FeatureOptions;
-use super::plan::{Clock, Detail, NumberSource, Span, Stream};
+use super::plan::{Clock, Detail, NumberSource, Rollup, Span, Stream};
 use super::rollup;
 
 /// What features of a stream are computed from.
@@ -17,6 +17,8 @@ pub(crate) struct Loaded {
     pub(crate) rows: Vec<Version>,
     /// How many rows lie in each [`Span`].
     pub(crate) counts: [u64; 5],
+    /// Whether `rows` are all there are.
+    complete: bool,
     /// When the first row happened.
     pub(crate) first: Option<EventTime>,
     /// The numbers of each of `rows`, row by row; not a number where missing.
@@ -53,26 +55,38 @@ impl View<'_> {
 }
 
 impl Loaded {
-    /// Reads the rows that point at `key`.
+    /// Reads the rows that point at `key`. `siblings` are the same rows up to a later time, if they are at hand.
     pub(crate) fn read(
         stream: &Stream,
         key: &Key,
         view: &View<'_>,
+        siblings: Option<&Self>,
         executor: &Executor,
         options: &FeatureOptions,
     ) -> Result<Self, Error> {
         let handles = stream.via.iter().map(|id| view.snapshot.children(*id, key));
         let handles: Vec<Children> = handles.collect::<Result<_, _>>()?;
         let limit = if stream.detail == Detail::Brief { options.brief_rows } else { options.rows };
-        let (rows, complete) = newest(&handles, view, limit)?;
-        let mut loaded = Self { rows, width: stream.numbers.len(), ..Self::default() };
+        let (rows, complete) = match siblings.and_then(|siblings| siblings.up_to(view.end(), limit)) {
+            Some(rows) => rows,
+            None => newest(&handles, view, limit)?,
+        };
+        let mut loaded = Self { rows, complete, width: stream.numbers.len(), ..Self::default() };
         loaded.fill_cells(stream, view, executor, options)?;
         loaded.sums = vec![[(0, 0.0); 5]; loaded.width];
         if !loaded.rows.is_empty() {
             loaded.sum_listed(view);
-            loaded.sum_unlisted(stream, &handles, view, complete)?;
+            loaded.sum_unlisted(stream, &handles, view)?;
         }
         Ok(loaded)
+    }
+
+    /// The rows up to an earlier time, and whether they are all there are. `None` when the rows at hand are too few to
+    /// stand for them: less than half of `limit`, although there are more.
+    fn up_to(&self, end: EventTime, limit: usize) -> Option<(Vec<Version>, bool)> {
+        let start = self.rows.partition_point(|version| version.time > end);
+        let rows = &self.rows[start..];
+        (self.complete || 2 * rows.len() >= limit).then(|| (rows.to_vec(), self.complete))
     }
 
     /// One number of one of the newest rows; not a number where missing.
@@ -94,18 +108,15 @@ impl Loaded {
     ) -> Result<(), Error> {
         self.cells.reserve(self.rows.len() * self.width);
         let mut rolled: Vec<f64> = Vec::new();
+        let widths = stream.rollups.iter().map(Rollup::width);
+        let starts = widths.scan(0, |next, width| Some(std::mem::replace(next, *next + width)));
+        let offset: Vec<usize> = starts.collect();
         for (place, version) in self.rows.iter().enumerate() {
             rolled.clear();
             let roll = stream.rolled && place < options.rolled_rows;
             for rollup in stream.rollups.iter().filter(|_| roll) {
                 let key = RowKey { table: stream.child, key: version.key.clone() };
                 self.truncated |= rollup::values(rollup, &key, view, options, &mut rolled)?;
-            }
-            let mut offset = Vec::with_capacity(stream.rollups.len());
-            let mut start = 0;
-            for rollup in &stream.rollups {
-                offset.push(start);
-                start += rollup.width();
             }
             for number in &stream.numbers {
                 self.cells.push(match number.source {
@@ -142,14 +153,8 @@ impl Loaded {
 
     /// The store's sums for spans that reach beyond the listed rows. Numbers that the store does not sum keep those of
     /// the listed rows.
-    fn sum_unlisted(
-        &mut self,
-        stream: &Stream,
-        handles: &[Children],
-        view: &View<'_>,
-        complete: bool,
-    ) -> Result<(), Error> {
-        let Some(oldest) = self.first.filter(|_| !complete && view.without.is_none()) else { return Ok(()) };
+    fn sum_unlisted(&mut self, stream: &Stream, handles: &[Children], view: &View<'_>) -> Result<(), Error> {
+        let Some(oldest) = self.first.filter(|_| !self.complete && view.without.is_none()) else { return Ok(()) };
         for span in Span::EVERY {
             let window = view.window(span);
             let needed = match stream.detail {
