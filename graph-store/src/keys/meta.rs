@@ -13,7 +13,7 @@ use relational::Schema;
 use crate::bytes::{Reader, put, put_signed};
 
 pub(crate) const FORMAT_KEY: &[u8] = b"format";
-pub(crate) const FORMAT: u8 = 1;
+pub(crate) const FORMAT: u8 = 2;
 pub(crate) const SCHEMA_KEY: &[u8] = b"schema";
 pub(crate) const STATE_KEY: &[u8] = b"state";
 
