@@ -77,6 +77,9 @@ impl KafkaSource {
     pub fn connect(settings: KafkaSettings, tables: Arc<Tables>) -> Result<Self, Error> {
         let selection = settings.selection()?;
         let partitions = discover(&*client(&settings, None)?, &settings, &selection, settings.connect_timeout)?;
+        if partitions.is_empty() {
+            tracing::warn!(topics = ?settings.topics, "kafka: no topic matches yet");
+        }
         let consumer = client(&settings, Some(partitions.len()))?;
         let (waker, woken) = sync_channel(1);
         Ok(Self {
@@ -164,7 +167,10 @@ impl KafkaSource {
             let queue = self.consumer.split_partition_queue(&topic, partition);
             let mut queue = queue.ok_or_else(|| fault(&what, &"the client does not know it"))?;
             let waker = self.waker.clone();
-            queue.set_nonempty_callback(move || drop(waker.try_send(())));
+            // One token is enough: who is woken looks at every queue.
+            queue.set_nonempty_callback(move || {
+                waker.try_send(()).ok();
+            });
             let offset = stored.map_or(Offset::Beginning, Offset::Offset);
             assignment.add_partition_offset(&topic, partition, offset).map_err(|error| fault(&what, &error))?;
             let next = stored.unwrap_or(low);
@@ -331,7 +337,7 @@ impl Source for KafkaSource {
                 break;
             }
             // Woken by any partition's queue; events of the client itself wait a little.
-            drop(self.woken.recv_timeout(remaining.min(Duration::from_millis(100))));
+            self.woken.recv_timeout(remaining.min(Duration::from_millis(100))).ok();
         }
         if delivery.caught_up || !delivery.changes.is_empty() {
             self.consumer.context().recovered();

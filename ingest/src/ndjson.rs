@@ -21,7 +21,7 @@ use std::time::Duration;
 use relational::limits::RECORD_BYTES_MAX;
 use relational::{DeadLetter, EventTime, Position, Stage};
 
-use crate::decode::{self, OwnedRecord, Row, Tables, clip, text_of};
+use crate::decode::{self, Header, OwnedRecord, Row, Tables, clip, text_of};
 use crate::files::open_bytes;
 use crate::{Delivery, Error, Source};
 
@@ -247,7 +247,7 @@ fn hexadecimal(digits: &str) -> Option<Vec<u8>> {
 }
 
 /// Headers as an object, or as one list of names and values in turn.
-fn headers(json: &str) -> Result<Vec<(String, Option<Vec<u8>>)>, String> {
+fn headers(json: &str) -> Result<Vec<Header>, String> {
     let wrong = || format!("field `headers`: `{}` is neither an object nor a list of names and values", clip(json));
     let value = |json: &str| bytes_of(json).ok_or_else(wrong);
     if json == "null" {

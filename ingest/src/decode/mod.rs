@@ -68,6 +68,9 @@ fn count(delivery: &mut Delivery, kind: &'static str, by: u64) {
     }
 }
 
+/// A header's name and content.
+pub type Header = (String, Option<Vec<u8>>);
+
 /// One record, borrowed from where it was read.
 #[derive(Debug, Clone, Copy)]
 pub struct Record<'a> {
@@ -82,7 +85,7 @@ pub struct Record<'a> {
     /// The value's bytes; `None` is a tombstone.
     pub value: Option<&'a [u8]>,
     /// Name and content.
-    pub headers: &'a [(String, Option<Vec<u8>>)],
+    pub headers: &'a [Header],
 }
 
 /// One record that owns its bytes.
@@ -99,7 +102,7 @@ pub struct OwnedRecord {
     /// The value's bytes; `None` is a tombstone.
     pub value: Option<Vec<u8>>,
     /// Name and content.
-    pub headers: Vec<(String, Option<Vec<u8>>)>,
+    pub headers: Vec<Header>,
 }
 
 impl OwnedRecord {

@@ -41,11 +41,10 @@ pub(super) fn discover(
 ) -> Result<Vec<Partition>, Error> {
     let what = format!("brokers `{}`", settings.brokers);
     let metadata = client.fetch_metadata(None, timeout).map_err(|error| {
-        // Says what the client ran into meanwhile, which the time-out itself does not.
-        drop(client.poll(Duration::ZERO));
-        let trouble =
-            client.context().trouble().map_or_else(|| error.to_string(), |trouble| format!("{error}: {trouble}"));
-        fault(&what, &format!("no answer within {timeout:?} ({trouble}); check `source.brokers` and `source.options`"))
+        // The client knows why, which the time-out itself does not say.
+        let failure =
+            client.context().failure().map_or_else(|| error.to_string(), |failure| format!("{error}: {failure}"));
+        fault(&what, &format!("no answer within {timeout:?} ({failure}); check `source.brokers` and `source.options`"))
     })?;
     let topics = metadata.topics();
     if let Some(name) = selection.names.iter().find(|name| topics.iter().all(|topic| topic.name() != name.as_str())) {
@@ -87,12 +86,15 @@ pub(super) fn record(message: &BorrowedMessage<'_>, partition: &Partition) -> Ow
 /// What the client says of itself goes to the log; trouble is told once, and once more when it is over.
 #[derive(Debug, Default)]
 pub(super) struct Log {
+    /// Since when there is trouble: what was told of it.
     trouble: Mutex<Option<String>>,
+    /// The last failure that the library logged.
+    failure: Mutex<Option<String>>,
 }
 
 impl Log {
-    fn trouble(&self) -> Option<String> {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    fn failure(&self) -> Option<String> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) fn recovered(&self) {
@@ -104,6 +106,9 @@ impl Log {
 
 impl ClientContext for Log {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        if facility == "FAIL" {
+            *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(message.to_owned());
+        }
         tracing::debug!(target: "librdkafka", ?level, facility, "{message}");
     }
 

@@ -16,7 +16,7 @@ fn hinted(json: &str, data_type: DataType, scale: Option<i8>, unit: Option<Epoch
 
 /// Reads a field whose schema is `{"type":..,"name":..}`, into the type that the schema suggests.
 fn schemed(json: &str, schema: &str) -> Result<Value, String> {
-    let node: crate::decode::connect::Node = serde_json::from_str(schema).expect("a schema");
+    let node: connect::Node = serde_json::from_str(schema).expect("a schema");
     let encoding = node.encoding();
     read(json, &encoding, encoding.data_type(), ColumnHint::default())
 }
