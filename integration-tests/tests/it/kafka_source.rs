@@ -206,6 +206,20 @@ fn a_broker_that_is_not_there_is_refused_in_time() {
 }
 
 #[test]
+fn options_reach_the_client_and_its_complaints_reach_the_user() {
+    let broker = shared();
+    let mut misspelt = settings(broker, &["orders"]);
+    misspelt.options.insert("fetch.wait.max.millis".into(), "7".into());
+    let refused = KafkaSource::connect(misspelt, tables()).expect_err("no such option").to_string();
+    assert!(refused.contains("fetch.wait.max.millis") && refused.contains("`source.options`"), "{refused}");
+    let mut encrypted = settings(broker, &["orders"]);
+    encrypted.options.insert("security.protocol".into(), "SSL".into());
+    encrypted.connect_timeout = Duration::from_secs(5);
+    let refused = KafkaSource::connect(encrypted, tables()).expect_err("the listener is plain text").to_string();
+    assert!(refused.contains("SSL handshake failed"), "{refused}");
+}
+
+#[test]
 fn committed_positions_show_in_the_consumer_group() {
     let broker = shared();
     broker.create_topic("lag.orders", 1);
