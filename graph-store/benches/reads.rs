@@ -1,7 +1,5 @@
 //! Reading a parent's history costs the same whether it has a hundred children or a million.
 
-#![expect(missing_docs, reason = "criterion's macros make public items")]
-
 use std::hint::black_box;
 use std::sync::Arc;
 

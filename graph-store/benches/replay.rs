@@ -1,4 +1,5 @@
-//! How fast changes are applied: card payments by time, each followed seven days later by an update that sets its label.
+//! How fast changes are applied: card payments by time, each followed seven days later by an update that sets its
+//! label.
 //!
 //! Arguments: number of payments; a directory for the store (kept; without one a temporary directory is used); `sync`
 //! to wait for the disk with every commit. Prints changes per second by the clock and by this thread's processor time,

@@ -199,7 +199,6 @@ fn links(slots: &Slots, slot: usize, edges: &[Edge]) -> Option<Vec<u64>> {
 }
 
 /// The place of a child in its block or node.
-#[expect(clippy::cast_possible_truncation, reason = "less than 64")]
 pub(crate) fn slot(number: u64) -> usize {
     (number % FANOUT_WIDE) as usize
 }

@@ -1,16 +1,17 @@
 //! The disk engine, sled: the only file that knows it, beside the error that wraps its own.
 //!
-//! An insert into sled costs the same whatever its size (some 13 µs), so the pages and the log keep inserts far below one per
-//! change. A commit is one transaction over several trees; batches are not used, for they keep garbage alive.
+//! An insert into sled costs the same whatever its size (some 13 µs), so the pages and the log keep inserts far below
+//! one per change. A commit is one transaction over several trees; batches are not used, for they keep garbage alive.
 
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use sled::transaction::{ConflictableTransactionError, TransactionError, TransactionalTree};
 use sled::{Transactional, Tree};
 
 use crate::keys::{Kind, log, meta, position};
-use crate::pages::Page;
+use crate::pages::{Page, Scratch};
 use crate::{Error, Keyspace};
 
 /// The open store on disk.
@@ -19,6 +20,7 @@ pub(crate) struct Disk {
     db: sled::Db,
     committed: [Tree; 7],
     pages: [Tree; 5],
+    scratch: Mutex<Scratch>,
 }
 
 /// A tree that commits write to.
@@ -57,7 +59,13 @@ impl Disk {
             ["heads", "roots", "blocks", "nodes", "spills"].map(|name| db.open_tree(name));
         let [dirty, outbox, context, published] = spaces;
         let committed = [meta?, positions?, log?, dirty?, outbox?, context?, published?];
-        Ok(Self { directory, committed, pages: [heads?, roots?, blocks?, nodes?, spills?], db })
+        Ok(Self {
+            directory,
+            committed,
+            pages: [heads?, roots?, blocks?, nodes?, spills?],
+            scratch: Mutex::default(),
+            db,
+        })
     }
 
     pub(crate) fn damaged(&self, what: impl Into<String>) -> Error {
@@ -118,7 +126,8 @@ impl Disk {
 
     /// Pages written in some order are on disk in that order, whenever the process dies.
     pub(crate) fn write_page(&self, id: &[u8], page: &Page) -> Result<(), Error> {
-        self.pages[usize::from(Kind::of(id).byte())].insert(&id[1..], page.encode())?;
+        let mut scratch = self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
+        self.pages[usize::from(Kind::of(id).byte())].insert(&id[1..], page.encode(&mut scratch))?;
         Ok(())
     }
 
@@ -148,9 +157,8 @@ impl Disk {
         };
         if format != [meta::FORMAT] {
             let wanted = meta::FORMAT;
-            return Err(self.damaged(format!(
-                "its format is {format:?} but this version writes [{wanted}]; build it anew from its sources"
-            )));
+            let advice = "build it anew from its sources";
+            return Err(self.damaged(format!("its format is {format:?} but this version writes [{wanted}]; {advice}")));
         }
         let stored = self.get(Target::Meta, meta::SCHEMA_KEY)?.and_then(|text| String::from_utf8(text).ok());
         let stored = stored.ok_or_else(|| self.damaged("it does not say which schema it was written with"))?;

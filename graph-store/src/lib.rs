@@ -132,13 +132,16 @@ pub enum Keyspace {
     Published,
 }
 
+/// Entries of a keyspace, in key order.
+pub type KeyValues = Vec<(Vec<u8>, Vec<u8>)>;
+
 /// How much memory and disk traffic the store may use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
     /// Bytes for decoded pages and the disk engine's cache together.
     pub memory_bytes: u64,
-    /// Whether each commit waits for the disk. Off, a crash may lose the newest commits, whole ones and up to about half
-    /// a MiB of them; the positions go back with them, and the source's log has them still.
+    /// Whether each commit waits for the disk. Off, a crash may lose the newest commits, whole ones and up to about
+    /// half a MiB of them; the positions go back with them, and the source's log has them still.
     pub sync: bool,
 }
 

@@ -161,8 +161,8 @@ impl Pool {
         self.written
     }
 
-    /// Keeps a page that a reader has read from the disk, unless any page has been written since it looked: then this one
-    /// may be old.
+    /// Keeps a page that a reader has read from the disk, unless any page has been written since it looked: then this
+    /// one may be old.
     pub(crate) fn offer(&mut self, id: &[u8], page: &Arc<Page>, written: u64) {
         if self.written == written && !self.dirty.contains_key(id) && !self.clean.contains(id) {
             self.keep(Arc::from(id), Arc::clone(page));

@@ -9,7 +9,7 @@ use relational::{
     AsOf, Change, EventTime, ForeignKeyId, Key, Op, Position, Row, RowKey, Schema, Sequence, TableId, Window,
 };
 
-use crate::{Applied, ColumnSummary, Error, Keyspace, Options, Resolution, Summary, Version, resolve};
+use crate::{Applied, ColumnSummary, Error, KeyValues, Keyspace, Options, Resolution, Summary, Version, resolve};
 
 #[derive(Debug, Clone)]
 struct Stored {
@@ -103,7 +103,7 @@ impl Store {
     /// # Errors
     ///
     /// When the disk fails.
-    pub fn range(&self, keyspace: Keyspace, start: &[u8], limit: usize) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Error> {
+    pub fn range(&self, keyspace: Keyspace, start: &[u8], limit: usize) -> Result<KeyValues, Error> {
         self.read(|state| {
             let from = state.bytes.range((keyspace, start.to_vec())..);
             let within = from.take_while(|((space, _), _)| *space == keyspace).take(limit);

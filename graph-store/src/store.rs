@@ -14,7 +14,7 @@ use crate::pages::{Page, heads};
 use crate::pool::Pool;
 use crate::snapshot::Snapshot;
 use crate::transaction::Transaction;
-use crate::{Error, Keyspace, Options, Statistics, apply, write_back};
+use crate::{Error, KeyValues, Keyspace, Options, Statistics, apply, write_back};
 
 /// The temporal graph. One writer at a time, any number of readers.
 ///
@@ -126,7 +126,7 @@ impl Store {
     /// # Errors
     ///
     /// When the disk fails.
-    pub fn range(&self, keyspace: Keyspace, start: &[u8], limit: usize) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Error> {
+    pub fn range(&self, keyspace: Keyspace, start: &[u8], limit: usize) -> Result<KeyValues, Error> {
         let mut pending = self.pending(keyspace, start).into_iter().peekable();
         let mut stored = self.shared.disk.range(Target::Space(keyspace), start).peekable();
         let mut found = Vec::new();

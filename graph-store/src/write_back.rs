@@ -11,9 +11,9 @@ use crate::pages::{FANOUT, Page};
 use crate::pool::Pool;
 use crate::store::{Log, Shared, lock};
 
-/// Changes after which a page must be written. A sweep takes half as many changes again, so a crash leaves at most
-/// about 150,000 changes to be redone, which takes about a second.
-const REDO_MAX: u64 = if cfg!(test) { 40 } else { 100_000 };
+/// Changes after which a page must be written. A sweep takes some 50,000 changes more, so a crash leaves some 200,000
+/// changes to be redone, which takes a second or two.
+const REDO_MAX: u64 = if cfg!(test) { 40 } else { 130_000 };
 
 /// Pages that every commit writes during a sweep, and how many changes let it write one more.
 const SWEEP_PAGES: u64 = if cfg!(test) { 2 } else { 16 };
@@ -32,8 +32,8 @@ pub(crate) fn shorten(log: &mut Log, redo_from: u64) -> Vec<Write> {
     writes
 }
 
-/// Writes some changed pages when there are too many of them, or one has waited for too long; `changes` were made since the
-/// last time. All changes up to `sequence` are committed, and there are no others. Returns whether any was written.
+/// Writes some changed pages when there are too many of them, or one has waited for too long; `changes` were made since
+/// the last time. All changes up to `sequence` are committed, and there are no others. Returns whether any was written.
 pub(crate) fn round(shared: &Shared, sequence: u64, changes: u64) -> Result<bool, Error> {
     let budget = SWEEP_PAGES + changes / SWEEP_CHANGES;
     let mut written = 0;
@@ -90,14 +90,14 @@ fn due(pool: &mut Pool, sequence: u64, within_budget: bool) -> bool {
     if weight > most / 4 * 3 || age > 3 * REDO_MAX {
         return true;
     }
-    within_budget && (pool.sweeping() || weight > most / 2 || age > REDO_MAX)
+    within_budget && (pool.sweeping() || weight > most / 8 * 5 || age > REDO_MAX)
 }
 
 fn write(shared: &Shared, group: &[(PageId, Arc<Page>)], sequence: u64) -> Result<(), Error> {
     for (id, page) in group {
         shared.disk.write_page(id, page)?;
         lock(&shared.pool).wrote(id);
-        if let Some((node, slot, digest)) = digest(shared, id, page)? {
+        if let Some(Above { node, slot, digest }) = above(shared, id, page)? {
             let mut pool = lock(&shared.pool);
             pool.load(&shared.disk, &node)?;
             pool.improve(&node, sequence, |page| {
@@ -110,19 +110,32 @@ fn write(shared: &Shared, group: &[(PageId, Arc<Page>)], sequence: u64) -> Resul
     Ok(())
 }
 
-/// What the node above a page says of it: the node's name, the place there, and the digest.
-fn digest(shared: &Shared, id: &PageId, page: &Page) -> Result<Option<(Vec<u8>, usize, Arc<Digest>)>, Error> {
+/// What the node above a page says of it.
+struct Above {
+    /// The node's name.
+    node: Vec<u8>,
+    /// The place there.
+    slot: usize,
+    digest: Arc<Digest>,
+}
+
+fn above(shared: &Shared, id: &PageId, page: &Page) -> Result<Option<Above>, Error> {
     let fanout = FANOUT as u64;
     match Kind::of(id) {
         Kind::Block => {
             let (history, number) = History::of_block(id);
             let digest = block_digest(&shared.disk, page, shared.layout.width(history.index))?;
-            Ok(Some((history.node(1, number / fanout), slot(number), digest)))
+            Ok(Some(Above { node: history.node(1, number / fanout), slot: slot(number), digest }))
         }
         Kind::Node => {
             let (history, level, number) = History::of_node(id);
             let digest = Digest::of_node(page.node(), shared.layout.width(history.index));
-            Ok(digest.map(|digest| (history.node(level + 1, number / fanout), slot(number), Arc::new(digest))))
+            let above = |digest| Above {
+                node: history.node(level + 1, number / fanout),
+                slot: slot(number),
+                digest: Arc::new(digest),
+            };
+            Ok(digest.map(above))
         }
         Kind::Heads | Kind::Root | Kind::Spill => Ok(None),
     }

@@ -6,7 +6,7 @@
 //! | `meta` | [`meta`] | format, schema, state | with every commit |
 //! | `positions` | [`position`] | the next offset to read | with every commit that moves it |
 //! | `log` | [`log`] | some changes, resolved | with every commit; removed when every page holds them |
-//! | `heads`, `roots`, `blocks`, `nodes`, `spills` | [`page`] | a page ([`crate::pages`]) | some time after the commit |
+//! | `heads`, `roots`, `blocks`, `nodes`, `spills` | [`page`] | a page ([`crate::pages`]) | after the commit |
 //! | `dirty`, `outbox`, `context`, `published` | the engine's | the engine's | with the commit |
 //!
 //! Everything written with a commit is written in one transaction. Pages are written one by one, and only when the log

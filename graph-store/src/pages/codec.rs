@@ -17,6 +17,8 @@
 
 use std::sync::Arc;
 
+use lz4_flex::block::{compress_into, get_maximum_output_size};
+
 use crate::bytes::{Reader, put};
 use crate::keys::Kind;
 use crate::pages::slots::Slots;
@@ -25,20 +27,29 @@ use crate::pages::{Block, Body, Node, Page, Root};
 
 const VERSION: u8 = 1;
 
+/// Buffers for writing pages, used again and again.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    plain: Vec<u8>,
+    packed: Vec<u8>,
+}
+
 impl Page {
-    pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut plain = Vec::with_capacity(self.weight());
-        put(&mut plain, self.sequence);
+    pub(crate) fn encode<'a>(&self, scratch: &'a mut Scratch) -> &'a [u8] {
+        let Scratch { plain, packed } = scratch;
+        plain.clear();
+        put(plain, self.sequence);
         match &self.body {
-            Body::Heads(slots) | Body::Spill(slots) => slots.put(&mut plain),
+            Body::Heads(slots) | Body::Spill(slots) => slots.put(plain),
             Body::Root(root) => {
-                put(&mut plain, root.count);
-                root.tail.put(&mut plain);
+                put(plain, root.count);
+                root.tail.put(plain);
             }
-            Body::Block(block) => block.entries.put(&mut plain),
-            Body::Node(node) => put_node(&mut plain, node),
+            Body::Block(block) => block.entries.put(plain),
+            Body::Node(node) => put_node(plain, node),
         }
-        pack(VERSION, &plain)
+        pack(VERSION, plain, packed);
+        packed
     }
 
     /// `None` for bytes that no such page was written as.
@@ -57,11 +68,16 @@ impl Page {
     }
 }
 
-/// A version byte and the compressed bytes.
-pub(crate) fn pack(version: u8, plain: &[u8]) -> Vec<u8> {
-    let mut out = lz4_flex::block::compress_prepend_size(plain);
-    out.insert(0, version);
-    out
+/// A version byte and the compressed bytes, in place of what was in `out`.
+pub(crate) fn pack(version: u8, plain: &[u8], out: &mut Vec<u8>) {
+    let length = u32::try_from(plain.len()).expect("pages and parts of the log are far below 4 GiB");
+    out.clear();
+    out.push(version);
+    out.extend(length.to_le_bytes());
+    let header = out.len();
+    out.resize(header + get_maximum_output_size(plain.len()), 0);
+    let compressed = compress_into(plain, &mut out[header..]).expect("the buffer has the maximum size");
+    out.truncate(header + compressed);
 }
 
 /// What [`pack`] packed; `None` for other bytes or another version.
@@ -101,14 +117,17 @@ mod tests {
 
     fn written(kind: Kind, body: Body) -> Page {
         let page = Page { sequence: 7, body };
-        let back = Page::decode(kind, &page.encode()).expect("decodes");
+        let back = Page::decode(kind, page.encode(&mut Scratch::default())).expect("decodes");
         assert_eq!(back.sequence, 7);
         back
     }
 
     proptest! {
         #[test]
-        fn pages_of_slots_round_trip(strings in prop::collection::vec(prop::collection::vec(0u8..3, 0..6), 0..9), count in any::<u64>()) {
+        fn pages_of_slots_round_trip(
+            strings in prop::collection::vec(prop::collection::vec(0u8..3, 0..6), 0..9),
+            count in any::<u64>(),
+        ) {
             let mut slots = Slots::default();
             strings.iter().for_each(|bytes| slots.push(bytes));
             let block = Block { entries: slots.clone(), ..Block::default() };
@@ -129,10 +148,13 @@ mod tests {
         #[test]
         fn damaged_pages_never_panic(kind in 0usize..5, bytes in prop::collection::vec(any::<u8>(), 0..60)) {
             let kind = [Kind::Heads, Kind::Root, Kind::Block, Kind::Node, Kind::Spill][kind];
-            if let Some(page) = Page::decode(kind, &pack(VERSION, &bytes)) {
-                prop_assert!(Page::decode(kind, &page.encode()).is_some());
+            let mut packed = Vec::new();
+            pack(VERSION, &bytes, &mut packed);
+            if let Some(page) = Page::decode(kind, &packed) {
+                prop_assert!(Page::decode(kind, page.encode(&mut Scratch::default())).is_some());
             }
-            prop_assert!(Page::decode(kind, &pack(VERSION + 1, &bytes)).is_none());
+            packed[0] += 1;
+            prop_assert!(Page::decode(kind, &packed).is_none());
         }
     }
 

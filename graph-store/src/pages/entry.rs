@@ -53,8 +53,8 @@ pub(crate) enum Current {
 
 /// Writes a new entry.
 ///
-/// In a parent's history there is one link, the row's place in its table's timeline. In a timeline there is one for each
-/// foreign key of the table, 1 + the row's present place in its parent's history, or 0 where it has no parent.
+/// In a parent's history there is one link, the row's place in its table's timeline. In a timeline there is one for
+/// each foreign key of the table, 1 + the row's present place in its parent's history, or 0 where it has no parent.
 pub(crate) fn encode(key: &[u8], links: &[u64], spilled: Option<&Spilled>) -> Vec<u8> {
     let mut out = Vec::with_capacity(96);
     put_bytes(&mut out, key);
@@ -249,7 +249,8 @@ pub(crate) mod tests {
             slots.push(&bytes);
             let count = Entry::read(&slots, 0).map_or(0, |entry| entry.versions().count());
             prop_assert!(count <= bytes.len());
-            let version = Version { sequence: 1, born: 1, valid_from: 0, known: 0, time: 0, from_snapshot: false, row: None };
+            let version =
+                Version { sequence: 1, born: 1, valid_from: 0, known: 0, time: 0, from_snapshot: false, row: None };
             prop_assert!(amend(&mut slots, 0, &version, None).is_some() || slots.get(0) == bytes);
         }
     }

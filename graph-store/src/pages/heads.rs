@@ -52,7 +52,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn heads_are_a_map_in_key_order(keys in prop::collection::vec((prop::collection::vec(0u8..3, 0..4), any::<u64>()), 0..20)) {
+        fn heads_are_a_map_in_key_order(
+            keys in prop::collection::vec((prop::collection::vec(0u8..3, 0..4), any::<u64>()), 0..20),
+        ) {
             let (mut rows, mut map) = (Slots::default(), BTreeMap::new());
             for (key, place) in keys {
                 match find(&rows, &key) {

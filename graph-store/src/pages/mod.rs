@@ -12,7 +12,7 @@ pub(crate) mod version;
 
 use std::sync::{Arc, OnceLock};
 
-pub(crate) use codec::{pack, unpack};
+pub(crate) use codec::{Scratch, pack, unpack};
 use slots::Slots;
 use summary::Digest;
 

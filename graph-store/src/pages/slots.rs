@@ -82,8 +82,7 @@ impl Slots {
     fn splice(&mut self, slot: usize, range: std::ops::Range<usize>, bytes: &[u8]) {
         let needed = self.bytes.len() + bytes.len();
         if needed > self.bytes.capacity() {
-            // Doubling would waste memory: there are many pages, and they stop growing.
-            self.bytes.reserve_exact(bytes.len() + needed / 4);
+            self.bytes.reserve_exact(capacity(needed) - self.bytes.len());
         }
         let removed = range.len();
         if range.start == self.bytes.len() {
@@ -128,8 +127,18 @@ impl Slots {
             end = end.checked_add(reader.length()?)?;
             ends.push(end);
         }
-        Some(Self { bytes: reader.take(end)?.to_vec(), ends })
+        let stored = reader.take(end)?;
+        let mut bytes = Vec::with_capacity(capacity(end));
+        bytes.extend_from_slice(stored);
+        Some(Self { bytes, ends })
     }
+}
+
+/// Some room to grow, without doubling: there are many pages, and they stop growing. Few different sizes, so that the
+/// allocator finds again what it freed.
+fn capacity(needed: usize) -> usize {
+    let step = if needed < 1_024 { 128 } else { 1_024 };
+    (needed + needed / 8 + 1).next_multiple_of(step)
 }
 
 #[cfg(test)]

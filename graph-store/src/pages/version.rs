@@ -55,9 +55,9 @@ const FROM_SNAPSHOT: u8 = 2;
 const IS_DIFFERENCE: u8 = 4;
 
 impl Base {
-    /// Layout: flags, sequence (as difference from the last one), sequence - born, valid_from (difference from the last one), known -
-    /// valid_from; with a row: time - valid_from and the length and bytes of the packed row, or of what differs from the
-    /// last whole one.
+    /// Layout: flags, sequence (as difference from the last one), sequence - born, valid_from (as difference from the
+    /// last one), known - valid_from; with a row: time - valid_from and the length and bytes of the packed row, or of
+    /// what differs from the last whole one.
     pub(crate) fn put<'a>(&mut self, out: &mut Vec<u8>, version: &Version<&'a [u8]>, whole: &mut Whole<'a>) {
         let same_time = whole.filter(|(_, time)| *time == version.time).zip(version.row);
         let difference = same_time.and_then(|((full, _), row)| difference(full, row));
