@@ -6,5 +6,6 @@ mod docs; // what the documentation shows is true: configs, commands
 mod files; // where the repository's files are
 mod kafka_sink; // the Kafka sink against a real broker
 mod kafka_source; // the Kafka source against that broker
+mod labels; // labels equal published tables
 mod licences; // what we build on may be built on
 mod tidy; // rules of the house that no compiler keeps

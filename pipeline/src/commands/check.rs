@@ -1,6 +1,7 @@
 //! `foreshore check`
 
-use relational::{SemanticType, TaskKind};
+use predictor::lookahead;
+use relational::{AsOf, SemanticType, TaskKind};
 use serde_json::{Value as Json, json};
 
 use crate::cli::{Check, Format};
@@ -173,9 +174,10 @@ fn look_ahead(world: &World) -> Result<Vec<String>, Failure> {
     if store.sequence().0 == 0 || (world.settings.source.kind != RawSourceKind::Kafka && !is_complete(&store)?) {
         return Ok(Vec::new());
     }
-    let mut warnings = Vec::new();
+    let at = AsOf::historical(store.newest_time(), store.sequence());
+    let mut warnings = lookahead::of_tables(&store, at)?;
     for plan in &world.plans {
-        let found: Vec<String> = Vec::new();
+        let found = lookahead::of_task(&store, &plan.executor, at)?;
         warnings.extend(found.into_iter().map(|warning| format!("task `{}`: {warning}", plan.task.name)));
     }
     Ok(warnings)
