@@ -264,7 +264,7 @@ fn key(table: &Table, value: &dyn Fn(ColumnId) -> Value) -> Key {
 /// The key value with this number: negative numbers and text are keys too.
 fn pooled(table: &Table, column: ColumnId, number: i64) -> Value {
     match table.columns[usize::from(column.0)].data_type {
-        DataType::Text => Value::text(format!("k{}", number % 3)),
+        DataType::Text => Value::text(format!("k{number}")),
         DataType::Time => Value::Time(EventTime(number * HOUR)),
         _ => Value::Int(3 - number),
     }

@@ -5,6 +5,9 @@
 //! is what features may see (see [`crate::features`]): for a row-level target only rows strictly before the row's own
 //! time, and the row itself without its target.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
