@@ -120,12 +120,14 @@ impl KafkaSource {
             let mut count = 0;
             while count < limit && Instant::now() < deadline {
                 match source.lanes[index].queue.poll(Duration::from_millis(100)) {
-                    Some(Ok(message)) => records.push(record(&message, &source.lanes[index].partition)),
+                    Some(Ok(message)) => {
+                        records.push(record(&message, &source.lanes[index].partition));
+                        count += 1;
+                    }
                     Some(Err(KafkaError::PartitionEOF(_))) => break,
                     Some(Err(error)) => source.problem(Some(index), &error)?,
                     None => source.events()?,
                 }
-                count += 1;
             }
         }
         Ok(records)

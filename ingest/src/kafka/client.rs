@@ -41,9 +41,7 @@ pub(super) fn discover(
 ) -> Result<Vec<Partition>, Error> {
     let what = format!("brokers `{}`", settings.brokers);
     let metadata = client.fetch_metadata(None, timeout).map_err(|error| {
-        // The client knows why, which the time-out itself does not say.
-        let failure =
-            client.context().failure().map_or_else(|| error.to_string(), |failure| format!("{error}: {failure}"));
+        let failure = failure(client).map_or_else(|| error.to_string(), |failure| format!("{error}: {failure}"));
         fault(&what, &format!("no answer within {timeout:?} ({failure}); check `source.brokers` and `source.options`"))
     })?;
     let topics = metadata.topics();
@@ -66,6 +64,15 @@ pub(super) fn discover(
         .collect();
     partitions.sort();
     Ok(partitions)
+}
+
+/// Why the client has no connection, which a time-out does not say: it waits in the client's queue among other news.
+fn failure(client: &Client) -> Option<String> {
+    let heard = || client.context().failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    (0..20).find_map(|_| {
+        drop(client.poll(Duration::from_millis(50)));
+        heard()
+    })
 }
 
 pub(super) fn record(message: &BorrowedMessage<'_>, partition: &Partition) -> OwnedRecord {
@@ -93,10 +100,6 @@ pub(super) struct Log {
 }
 
 impl Log {
-    fn failure(&self) -> Option<String> {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
     pub(super) fn recovered(&self) {
         if let Some(trouble) = self.trouble.lock().unwrap_or_else(PoisonError::into_inner).take() {
             tracing::info!("kafka answers again after: {trouble}");
