@@ -70,7 +70,7 @@ fn compare(table: &Path, out: &Path, label: &str) {
     let mut wanted = csv::Reader::from_reader(packed.as_slice());
     let mut found = csv::Reader::from_path(out).expect("what was written");
     let place = wanted.headers().expect("a header").iter().position(|name| name == label).expect("the label's column");
-    assert_eq!(found.headers().expect("a header").iter().last(), Some("label"));
+    assert_eq!(found.headers().expect("a header").iter().next_back(), Some("label"));
     let mut rows = 0;
     for (wanted, found) in wanted.records().zip(found.records()) {
         let (wanted, found) = (wanted.expect("a row"), found.expect("a row"));
