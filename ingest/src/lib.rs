@@ -25,7 +25,8 @@ pub struct Delivery {
     pub next: Vec<Position>,
     /// No more input now (files: at the end; Kafka: every partition read to its end).
     pub caught_up: bool,
-    /// Records recognised and set aside, by kind (heartbeat, transaction, schema_change, tombstone, message, duplicate).
+    /// Records recognised and set aside, by kind (heartbeat, transaction, schema_change, tombstone, message, duplicate);
+    /// and `unknown_column`, the fields that no table has a column for.
     pub set_aside: Vec<(&'static str, u64)>,
     /// Source clock without a change (heartbeats): event time that the source has reached.
     pub reached: Option<EventTime>,
