@@ -110,6 +110,22 @@ fn compare_children(numbers: &mut Numbers, sides: (crate::Children, reference::C
     assert_eq!(summary, expected.summary(window).expect(read), "summary of {what} in {window:?}");
 }
 
+/// Writes some pages as a commit would, and is killed between two of them.
+fn write_some(numbers: &mut Numbers, store: &Store) {
+    for _ in 0..numbers.below(20) {
+        let group = lock(&store.shared.pool).next_to_write();
+        let whole = numbers.below(3) > 0;
+        let count = if whole { group.len() } else { index(numbers.below(group.len() as u64 + 1)) };
+        for (id, page) in &group[..count] {
+            store.shared.disk.write_page(id, page).expect("writes");
+            lock(&store.shared.pool).wrote(id);
+        }
+        if count < group.len() {
+            return;
+        }
+    }
+}
+
 fn run(seed: u64, batches: u64, key_count: u64, memory_bytes: u64) {
     println!("seed {seed}");
     let numbers = &mut Numbers::new(seed);
@@ -148,6 +164,9 @@ fn run(seed: u64, batches: u64, key_count: u64, memory_bytes: u64) {
         if numbers.one_in(10) {
             // As if the process had been killed: nothing is written at the end.
             let crash = numbers.one_in(2);
+            if crash {
+                write_some(numbers, &store);
+            }
             lock(&store.shared.live).poisoned = crash;
             drop(store);
             store = open(directory.path(), &schema, memory_bytes);
