@@ -92,10 +92,10 @@ pub struct Demo {
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
     /// Customers in the generated shop.
-    #[arg(long, default_value_t = 400)]
+    #[arg(long, default_value_t = 150)]
     pub customers: u32,
     /// Days of history to stream.
-    #[arg(long, default_value_t = 240)]
+    #[arg(long, default_value_t = 180)]
     pub days: u32,
     /// Print the summary only, as JSON.
     #[arg(long, value_enum, default_value_t = Format::Table)]

@@ -78,10 +78,22 @@ impl Plan {
     #[must_use]
     pub fn refresh_point(&self, cutoff: EventTime) -> EventTime {
         match self.refresh {
-            Some(step) => EventTime(cutoff.0.div_euclid(step).saturating_mul(step)),
+            Some(step) => floor(cutoff, step),
             None => refresh_point(&self.task, self.executor.schema(), cutoff),
         }
     }
+
+    /// When the category statistics of a context drawn at `point` are taken: every fourth refresh.
+    #[must_use]
+    pub fn vocabulary_point(&self, point: EventTime) -> EventTime {
+        let here = self.refresh_point(point);
+        let step = here.since(self.refresh_point(here.plus(-1)));
+        floor(here, step.saturating_mul(4)).min(point)
+    }
+}
+
+fn floor(time: EventTime, step: i64) -> EventTime {
+    EventTime(time.0.div_euclid(step).saturating_mul(step))
 }
 
 /// The seed is the task's name, so that a context is drawn the same way wherever it is drawn.

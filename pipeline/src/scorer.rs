@@ -1,10 +1,11 @@
 //! From a query to a score: the context that answers it, fitted once and kept, and the prediction.
 
+use std::num::NonZero;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use graph_store::Store;
 use lru::LruCache;
-use predictor::context::select;
+use predictor::context::{Example, select};
 use predictor::features::{Query, Vocabulary};
 use predictor::learn::{self, Estimate, Examples, Fitted, Matrix, Past, Targets};
 use relational::{AsOf, ContextId, EventTime, Key, Prediction, TaskKind, Value};
@@ -35,7 +36,7 @@ pub struct FittedContext {
     pub warnings: Vec<String>,
     /// The member that answers, and why it is not the one asked for.
     pub fitted: Fitted,
-    vocabulary: Vocabulary,
+    vocabulary: Arc<Vocabulary>,
     classes: Vec<Value>,
 }
 
@@ -59,16 +60,36 @@ pub struct Scorer {
     plan: Arc<Plan>,
     bounds: Bounds,
     contexts: Mutex<LruCache<EventTime, Slot>>,
+    examples: Mutex<KeptExamples>,
 }
 
+/// The features of one example.
+#[derive(Debug)]
+struct ExampleRow {
+    features: Vec<f32>,
+    past: Past,
+}
+
+/// Rows of earlier contexts, made with one vocabulary.
+#[derive(Debug)]
+struct KeptExamples {
+    vocabulary: Option<(EventTime, Arc<Vocabulary>)>,
+    rows: LruCache<(Key, EventTime), Arc<ExampleRow>>,
+}
+
+/// Rows kept at once: the largest context.
+const EXAMPLES_KEPT: NonZero<usize> = NonZero::new(relational::limits::CONTEXT_EXAMPLES_MAX).expect("a limit is not 0");
+
 /// Contexts kept at once: the newest few for late queries, not the whole history.
-const CONTEXTS_KEPT: std::num::NonZero<usize> = std::num::NonZero::new(4).expect("4 is not 0");
+const CONTEXTS_KEPT: NonZero<usize> = NonZero::new(4).expect("4 is not 0");
 
 impl Scorer {
     /// A scorer of `plan` over `store`.
     #[must_use]
     pub fn new(store: Arc<Store>, plan: Arc<Plan>, bounds: Bounds) -> Self {
-        Self { store, plan, bounds, contexts: Mutex::new(LruCache::new(CONTEXTS_KEPT)) }
+        let examples = KeptExamples { vocabulary: None, rows: LruCache::new(EXAMPLES_KEPT) };
+        let contexts = Mutex::new(LruCache::new(CONTEXTS_KEPT));
+        Self { store, plan, bounds, contexts, examples: Mutex::new(examples) }
     }
 
     /// The task.
@@ -125,19 +146,13 @@ impl Scorer {
         if selection.examples.is_empty() {
             return Ok(None);
         }
-        let vocabulary = self.plan.featuriser.vocabulary(&self.store, at)?;
-        let rows = parallel::map(&selection.examples, |example| {
-            let as_of = self.plan.executor.example_bounds(at, example.anchor);
-            let query = Query { entity: example.entity.clone(), as_of };
-            let mut features = Vec::with_capacity(self.plan.featuriser.names().len());
-            let facts = self.plan.featuriser.row(&self.store, &vocabulary, &query, &mut features)?;
-            Ok::<_, predictor::Error>((features, own_past(facts.past)))
-        })?;
+        let vocabulary = self.vocabulary(point)?;
+        let rows = self.example_rows(&selection.examples, at, &vocabulary)?;
         let mut features = Matrix::new(self.plan.featuriser.names().len());
         let mut past = Vec::with_capacity(rows.len());
-        for (row, own) in rows {
-            features.push_row(&row);
-            past.push(own);
+        for row in rows {
+            features.push_row(&row.features);
+            past.push(row.past.clone());
         }
         let labels: Vec<&Value> = selection.examples.iter().map(|example| &example.label).collect();
         let (targets, classes) = targets(self.plan.task.kind, &labels);
@@ -151,6 +166,61 @@ impl Scorer {
         let fitted = learn::fit(self.plan.member, &examples, spec.seed).expect("a selection makes consistent examples");
         warnings.extend(fitted.fallback().map(|reason| format!("fell back to {}: {reason}", fitted.member().name())));
         Ok(Some(FittedContext { id, point, examples: count, warnings, fitted, vocabulary, classes }))
+    }
+
+    /// The category statistics that features are made with. They change more slowly than labels mature, so several
+    /// contexts share them, and with them the rows of the examples that they have in common.
+    fn vocabulary(&self, point: EventTime) -> Result<Arc<Vocabulary>, predictor::Error> {
+        let point = self.plan.vocabulary_point(point);
+        let mut kept = self.examples.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(vocabulary) = kept.vocabulary.as_ref().filter(|(of, _)| *of == point) {
+            return Ok(Arc::clone(&vocabulary.1));
+        }
+        let at = AsOf::historical(point, self.store.sequence());
+        let vocabulary = Arc::new(self.plan.featuriser.vocabulary(&self.store, at)?);
+        kept.vocabulary = Some((point, Arc::clone(&vocabulary)));
+        kept.rows.clear();
+        Ok(vocabulary)
+    }
+
+    /// The features of a context's examples; those that an earlier context has made are taken from it.
+    fn example_rows(
+        &self,
+        examples: &[Example],
+        at: AsOf,
+        vocabulary: &Vocabulary,
+    ) -> Result<Vec<Arc<ExampleRow>>, predictor::Error> {
+        let kept: Vec<Option<Arc<ExampleRow>>> = {
+            let mut kept = self.examples.lock().unwrap_or_else(PoisonError::into_inner);
+            let name = |example: &Example| (example.entity.clone(), example.anchor);
+            examples.iter().map(|example| kept.rows.get(&name(example)).cloned()).collect()
+        };
+        let pairs: Vec<_> = examples.iter().zip(kept).collect();
+        let rows = parallel::map(&pairs, |(example, kept)| match kept {
+            Some(row) => Ok(Arc::clone(row)),
+            None => self.example_row(example, at, vocabulary).map(Arc::new),
+        })?;
+        let mut kept = self.examples.lock().unwrap_or_else(PoisonError::into_inner);
+        for (example, row) in examples.iter().zip(&rows) {
+            kept.rows.put((example.entity.clone(), example.anchor), Arc::clone(row));
+        }
+        Ok(rows)
+    }
+
+    /// A row that was its own query is read with what had arrived with it, as its score was; an entity at an anchor
+    /// with what was known then.
+    fn example_row(
+        &self,
+        example: &Example,
+        at: AsOf,
+        vocabulary: &Vocabulary,
+    ) -> Result<ExampleRow, predictor::Error> {
+        let own = if self.plan.task.is_static() { self.historical(&example.entity, example.anchor)? } else { None };
+        let as_of = own.unwrap_or_else(|| self.plan.executor.example_bounds(at, example.anchor));
+        let query = Query { entity: example.entity.clone(), as_of };
+        let mut features = Vec::with_capacity(self.plan.featuriser.names().len());
+        let facts = self.plan.featuriser.row(&self.store, vocabulary, &query, &mut features)?;
+        Ok(ExampleRow { features, past: own_past(facts.past) })
     }
 
     /// The bounds of a query about `entity` at `cutoff`, as a live run would have had them: for a row that triggers
@@ -200,9 +270,7 @@ impl Scorer {
     ///
     /// When the store cannot be read.
     pub fn features(&self, entity: &Key, as_of: AsOf) -> Result<Vec<(String, f32)>, predictor::Error> {
-        let point = self.context_point(as_of.cutoff);
-        let at = AsOf::historical(point, self.store.sequence());
-        let vocabulary = self.plan.featuriser.vocabulary(&self.store, at)?;
+        let vocabulary = self.vocabulary(self.context_point(as_of.cutoff))?;
         let mut features = Vec::new();
         let query = Query { entity: entity.clone(), as_of };
         self.plan.featuriser.row(&self.store, &vocabulary, &query, &mut features)?;
@@ -254,9 +322,7 @@ fn prior(targets: &Targets, classes: &[Value], shares: &[(Value, f64)]) -> Optio
         shares.iter().filter(|(value, _)| wanted(value)).map(|(_, share)| share).sum()
     };
     match targets {
-        Targets::Binary(_) => {
-            Some(vec![share(&|value| value.as_f64().is_some_and(|number| number > 0.5))])
-        }
+        Targets::Binary(_) => Some(vec![share(&|value| value.as_f64().is_some_and(|number| number > 0.5))]),
         Targets::Classes { .. } => Some(classes.iter().map(|class| share(&|value| value == class)).collect()),
         Targets::Numbers(_) => None,
     }

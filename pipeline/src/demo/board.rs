@@ -89,7 +89,9 @@ impl Board {
         let columns: Vec<_> = self.tasks.iter().map(|task| self.riskiest(task, now)).collect();
         for row in 0..SHOWN {
             let cells = columns.iter().flat_map(|rows| match rows.get(row) {
-                Some((key, at, risk)) => [(*key).to_owned(), date(*at), format!("{:>4.0} % {}", risk * 100.0, bar(*risk))],
+                Some((key, at, risk)) => {
+                    [(*key).to_owned(), date(*at), format!("{:>4.0} % {}", risk * 100.0, bar(*risk))]
+                }
                 None => [String::new(), String::new(), String::new()],
             });
             table.add_row(cells.collect::<Vec<_>>());

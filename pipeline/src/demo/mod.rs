@@ -7,7 +7,6 @@ mod source;
 mod verdict;
 mod world;
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use serde_json::json;
@@ -63,7 +62,9 @@ pub fn demo(arguments: &Demo) -> Result<(), Failure> {
             count(scores.len() as u64),
         ))?;
         verdict::print(&verdicts)?;
-        return Ok(output::print_line("\nOn your own tables: docs/configuration.md, then `foreshore check` and `foreshore replay`.")?);
+        return Ok(output::print_line(
+            "\nOn your own tables: docs/configuration.md, then `foreshore check` and `foreshore replay`.",
+        )?);
     }
     Ok(output::print_json(&json!({
         "seed": arguments.seed, "rows": driver.counts.rows_total(), "scores": scores.len(), "seconds": seconds,

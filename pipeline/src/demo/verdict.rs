@@ -60,7 +60,7 @@ pub(super) fn verdicts(world: &World, store: &Arc<Store>, records: &[ScoreRecord
 }
 
 /// At most this many scores are judged, evenly over time: the demo is to end soon.
-const JUDGED: usize = 6_000;
+const JUDGED: usize = 3_000;
 
 fn verdict(plan: &Arc<Plan>, store: &Arc<Store>, records: &[ScoreRecord]) -> Result<Verdict, Failure> {
     let all: Vec<&ScoreRecord> = records.iter().filter(|record| record.task == plan.task.name).collect();

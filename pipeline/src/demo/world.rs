@@ -73,7 +73,11 @@ fn people(dice: &mut Dice, size: Size, terminals: u32, maker: &mut Maker) -> Vec
     for number in 0..size.customers {
         let region = ["north", "east", "south", "west"][dice.below(4) as usize];
         let segment = if dice.chance(0.25) { "business" } else { "private" };
-        maker.dimension(CUSTOMERS, number, vec![Value::Int(i64::from(number)), Value::text(region), Value::text(segment)]);
+        maker.dimension(
+            CUSTOMERS,
+            number,
+            vec![Value::Int(i64::from(number)), Value::text(region), Value::text(segment)],
+        );
         let near = std::array::from_fn(|_| dice.below(terminals));
         customers.push(Customer {
             rate: (0.11 * (0.7 * dice.normal()).exp()).min(0.8),
