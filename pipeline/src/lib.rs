@@ -1,5 +1,10 @@
 //! The shell around the core: configuration, the loop from source to sink, the command line.
 
+#![expect(
+    clippy::missing_panics_doc,
+    reason = "a library for its own binary and tests only: broken invariants stop the program, and say why they hold"
+)]
+
 pub mod cli;
 pub mod commands;
 pub mod config;

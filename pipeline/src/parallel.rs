@@ -3,8 +3,11 @@
 use std::num::NonZero;
 use std::thread;
 
-/// Applies `work` to every item, in order, on all cores: the result does not depend on how many there are. `work` gets
-/// a scratch value of its own per thread.
+/// Applies `work` to every item, in order, on all cores: the result does not depend on how many there are.
+///
+/// # Errors
+///
+/// That of the first item, in their order, whose work fails.
 pub fn map<T: Sync, R: Send, E: Send>(items: &[T], work: impl Fn(&T) -> Result<R, E> + Sync) -> Result<Vec<R>, E> {
     let cores = thread::available_parallelism().map_or(1, NonZero::get);
     let size = items.len().div_ceil(cores).max(16);

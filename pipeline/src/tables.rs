@@ -14,7 +14,7 @@ use crate::config::{ConfigError, Document, RawColumn, RawTable, Settings, neares
 /// # Errors
 ///
 /// With the place in the config, when a name is not known.
-pub fn files(settings: &Settings) -> Result<Vec<TableFile>, ConfigError> {
+pub(crate) fn files(settings: &Settings) -> Result<Vec<TableFile>, ConfigError> {
     let tables = settings.tables.iter().map(|(name, raw)| {
         let foreign_keys = foreign_keys(settings, name, raw)?;
         let columns = raw.columns.iter().map(|(column, raw)| (column.clone(), column_override(raw))).collect();
@@ -70,7 +70,7 @@ fn foreign_keys(settings: &Settings, name: &str, raw: &RawTable) -> Result<Vec<(
 /// # Errors
 ///
 /// With the place in the config, when a name is not known or a type is missing.
-pub fn declared_schema(settings: &Settings) -> Result<Schema, ConfigError> {
+pub(crate) fn declared_schema(settings: &Settings) -> Result<Schema, ConfigError> {
     let document = &settings.document;
     let mut tables = Vec::new();
     for (name, raw) in &settings.tables {
@@ -136,7 +136,7 @@ fn unknown_column(document: &Document, table: &str, key: &str, wanted: &str, col
 /// # Errors
 ///
 /// With the place in the config, when a table's topic or format cannot be used.
-pub fn topics(settings: &Settings, schema: &Arc<Schema>) -> Result<Tables, ConfigError> {
+pub(crate) fn topics(settings: &Settings, schema: &Arc<Schema>) -> Result<Tables, ConfigError> {
     let mut mappings = Vec::new();
     for (name, raw) in &settings.tables {
         let table = schema.table_named(name).expect("the schema was made from these tables");

@@ -69,14 +69,15 @@ fn about_store(store: &Store, format: Format) -> Result<(), Failure> {
         ("versions", json!(statistics.versions)),
         ("redo_changes", json!(statistics.redo_changes)),
     ];
-    Ok(match format {
+    match format {
         Format::Json => output::print_json(&Json::Object(
             facts.map(|(name, value)| (name.to_owned(), value)).into_iter().collect(),
         ))?,
         Format::Table => {
             output::print_table(&["store", ""], facts.map(|(name, value)| vec![name.to_owned(), plain(&value)]))?
         }
-    })
+    }
+    Ok(())
 }
 
 fn positions(store: &Store, format: Format) -> Result<(), Failure> {

@@ -54,11 +54,7 @@ fn summarise(
             "newest": store.newest_time().to_string(), "tasks": tasks.collect::<Vec<_>>(),
         }))?);
     }
-    output::print_line(&format!(
-        "{} row versions in {seconds:.1} s, {} per second",
-        count(rows),
-        count(rate.round().max(0.0) as u64)
-    ))?;
+    output::print_line(&format!("{} row versions in {seconds:.1} s, {} per second", count(rows), count(whole(rate))))?;
     let by_table = counts
         .rows
         .iter()
@@ -82,4 +78,15 @@ fn summarise(
         output::print_line("see them with `foreshore dlq list`")?;
     }
     Ok(())
+}
+
+/// A rate as a whole number, for people.
+fn whole(rate: f64) -> u64 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a rate is not negative; a cast saturates"
+    )]
+    let whole = rate.round() as u64;
+    whole
 }

@@ -29,7 +29,7 @@ const CONFIG: &str = include_str!("../../../configs/demo.toml");
 /// # Errors
 ///
 /// When the temporary store cannot be used, or standard output is closed.
-pub fn demo(arguments: &Demo) -> Result<(), Failure> {
+pub(crate) fn demo(arguments: &Demo) -> Result<(), Failure> {
     let document = Document { file: "configs/demo.toml".into(), text: CONFIG.to_owned() };
     let mut settings = config::parse(document, [])?;
     let folder = tempfile::tempdir()?;

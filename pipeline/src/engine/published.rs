@@ -7,7 +7,7 @@ use super::dirty::{TaskEntity, encode};
 
 /// The last published score of a task and entity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Published {
+pub(super) struct Published {
     /// Its cutoff.
     pub cutoff: EventTime,
     /// Its revision.
@@ -24,19 +24,19 @@ impl Published {
     /// # Errors
     ///
     /// When the store cannot be read.
-    pub fn load(store: &Store, entity: &TaskEntity) -> Result<Option<Self>, graph_store::Error> {
+    pub(super) fn load(store: &Store, entity: &TaskEntity) -> Result<Option<Self>, graph_store::Error> {
         let bytes = store.get(Keyspace::Published, &encode(entity))?;
         Ok(bytes.map(|bytes| Self::decode(&bytes).expect("the published keyspace holds what `encode` wrote")))
     }
 
     /// Writes it.
-    pub fn save(self, transaction: &mut Transaction<'_>, entity: &TaskEntity) {
+    pub(super) fn save(self, transaction: &mut Transaction<'_>, entity: &TaskEntity) {
         transaction.put(Keyspace::Published, encode(entity), self.encode());
     }
 
     /// The revision of a score at `cutoff` after this one.
     #[must_use]
-    pub fn next_revision(self, cutoff: EventTime) -> u32 {
+    pub(super) fn next_revision(self, cutoff: EventTime) -> u32 {
         if cutoff == self.cutoff { self.revision + 1 } else { 0 }
     }
 

@@ -5,7 +5,7 @@ use relational::{EventTime, Key, Sequence};
 
 /// How far a task's schedule is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Schedule {
+pub(super) struct Schedule {
     /// The next point to score at, a multiple of the step.
     pub point: EventTime,
     /// The point's sequence once it has begun, and the last entity that was scored.
@@ -17,7 +17,7 @@ const VERSION: u8 = 1;
 impl Schedule {
     /// The first point of a task that begins at `start`.
     #[must_use]
-    pub fn starting(start: EventTime, step: i64) -> Self {
+    pub(super) fn starting(start: EventTime, step: i64) -> Self {
         Self { point: EventTime(start.0.div_euclid(step).saturating_add(1).saturating_mul(step)), begun: None }
     }
 
@@ -26,13 +26,13 @@ impl Schedule {
     /// # Errors
     ///
     /// When the store cannot be read.
-    pub fn load(store: &Store, task: u16) -> Result<Option<Self>, graph_store::Error> {
+    pub(super) fn load(store: &Store, task: u16) -> Result<Option<Self>, graph_store::Error> {
         let bytes = store.get(Keyspace::Published, &schedule_key(task))?;
         Ok(bytes.map(|bytes| Self::decode(&bytes).expect("a schedule is what `encode` wrote")))
     }
 
     /// Writes it.
-    pub fn save(&self, transaction: &mut Transaction<'_>, task: u16) {
+    pub(super) fn save(&self, transaction: &mut Transaction<'_>, task: u16) {
         transaction.put(Keyspace::Published, schedule_key(task), self.encode());
     }
 

@@ -1,0 +1,248 @@
+//! The program as a user runs it: files in, files out, and killed at any moment.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+use std::thread;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+/// A small shop in a folder of its own.
+struct Shop {
+    folder: TempDir,
+}
+
+const CONFIG: &str = r#"
+[app]
+name = "shop"
+store = "store"
+
+[source]
+kind = "files"
+
+[sink]
+path = "scores.jsonl"
+
+[tables.customers]
+files = "customers.csv"
+key = "customer_id"
+
+[tables.payments]
+files = "payments.csv"
+key = "payment_id"
+time = "paid_at"
+foreign_keys = { customer_id = "customers" }
+columns.is_fraud = { arrives_after = "3d" }
+
+[tasks.churn]
+query = "PREDICT COUNT(payments.*, 0, 10, days) = 0 FOR EACH customers.customer_id"
+emit = "every"
+every = "20d"
+refresh = "10d"
+context_size = 200
+
+[tasks.fraud]
+query = "PREDICT payments.is_fraud = 1 FOR EACH payments.payment_id"
+from = "2024-03-01"
+refresh = "20d"
+context_size = 200
+"#;
+
+/// A fixed stream of numbers, so that the tests see the same shop every time.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % end
+    }
+}
+
+impl Shop {
+    fn new() -> Self {
+        let shop = Self { folder: tempfile::tempdir().expect("a temporary folder") };
+        let mut numbers = Numbers(7);
+        let mut customers = String::from("customer_id,region\n");
+        for customer in 0..40 {
+            writeln!(customers, "{customer},{}", ["north", "south"][customer % 2]).expect("text");
+        }
+        let mut payments = String::from("payment_id,customer_id,amount,paid_at,is_fraud\n");
+        for payment in 0..3_000u64 {
+            let (customer, minute) = (numbers.below(40), payment * 48);
+            let fraud = customer.is_multiple_of(8) && numbers.below(4) == 0;
+            let amount = 10 + numbers.below(90) + if fraud { 60 } else { 0 };
+            let line = row(payment, customer, amount, minute, fraud);
+            payments.push_str(&line);
+        }
+        shop.write("customers.csv", &customers);
+        shop.write("payments.csv", &payments);
+        shop.write("foreshore.toml", CONFIG);
+        let mut questions = String::from("customer_id,at\n");
+        (0..40).for_each(|customer| writeln!(questions, "{customer},2024-03-20 00:00:00").expect("text"));
+        shop.write("questions.csv", &questions);
+        shop
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).expect("a file in the temporary folder");
+    }
+
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap_or_default()
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_foreshore"));
+        command.current_dir(self.folder.path()).args(arguments);
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().expect("the program starts")
+    }
+
+    fn succeeds(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("UTF-8")
+    }
+
+    /// Scores by id, without the store's own number.
+    fn scores(&self, name: &str) -> Vec<String> {
+        let text = self.read(name);
+        let lines = text.lines().map(|line| {
+            let mut record: serde_json::Value = serde_json::from_str(line).expect("a line is JSON");
+            record.as_object_mut().expect("an object").remove("outbox");
+            record.to_string()
+        });
+        let mut scores: Vec<String> = lines.collect();
+        scores.sort();
+        scores
+    }
+}
+
+/// Minutes since 2024-01-01.
+fn row(payment: u64, customer: u64, amount: u64, minute: u64, fraud: bool) -> String {
+    let (day, hour, minute) = (minute / 1_440, minute / 60 % 24, minute % 60);
+    let lengths = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    let (mut month, mut rest) = (0, day);
+    while rest >= lengths[month] {
+        rest -= lengths[month];
+        month += 1;
+    }
+    let date = format!("2024-{:02}-{:02} {hour:02}:{minute:02}:00", month + 1, rest + 1);
+    format!("{payment},{customer},{amount}.50,{date},{}\n", u8::from(fraud))
+}
+
+#[test]
+fn scores_of_a_cutoff_do_not_change_by_a_byte_when_the_future_is_added() {
+    let score = |shop: &Shop, task: &str, questions: &str, time: &str, out: &str| {
+        shop.succeeds(&["score", "--task", task, "--at", questions, "--time-column", time, "--out", out]);
+        shop.read(out)
+    };
+    let shop = Shop::new();
+    // Payments up to the day before the last questions: the others are the future.
+    let whole = shop.read("payments.csv");
+    let past: String = whole.lines().take(2_380).map(|line| format!("{line}\n")).collect();
+    let asked: String = past.lines().skip(2_300).map(|line| format!("{line}\n")).collect();
+    shop.write("asked.csv", &format!("payment_id,customer_id,amount,paid_at,is_fraud\n{asked}"));
+    shop.write("payments.csv", &past);
+    let churn = score(&shop, "churn", "questions.csv", "at", "churn.csv");
+    let fraud = score(&shop, "fraud", "asked.csv", "paid_at", "fraud.csv");
+    assert!(churn.lines().skip(1).all(|line| !line.ends_with(',')) && fraud.lines().count() == 80, "{churn}{fraud}");
+
+    let mut numbers = Numbers(11);
+    let mut future = past;
+    for extra in 0..200 {
+        let minute = 80 * 1_440 + numbers.below(40 * 1_440);
+        // New rows, and later rows of old keys, which are updates of the old rows.
+        let payment = if extra % 2 == 0 { 10_000 + extra } else { numbers.below(2_000) };
+        future.push_str(&row(payment, numbers.below(40), numbers.below(500), minute, extra % 3 == 0));
+    }
+    shop.write("payments.csv", &future);
+    fs::remove_dir_all(shop.path("store")).expect("the store is there");
+    assert_eq!(score(&shop, "churn", "questions.csv", "at", "churn-2.csv"), churn);
+    assert_eq!(score(&shop, "fraud", "asked.csv", "paid_at", "fraud-2.csv"), fraud);
+}
+
+#[test]
+fn a_killed_replay_loses_and_repeats_nothing() {
+    let shop = Shop::new();
+    shop.succeeds(&["replay", "--store", "whole", "--out", "whole.jsonl"]);
+    let whole = shop.scores("whole.jsonl");
+    assert!(whole.len() > 500, "{} scores", whole.len());
+    let mut numbers = Numbers(23);
+    let mut killed = 0;
+    for _ in 0..40 {
+        let mut child =
+            shop.command(&["replay", "--store", "killed", "--out", "killed.jsonl"]).spawn().expect("starts");
+        thread::sleep(Duration::from_millis(40 + numbers.below(160)));
+        if child.try_wait().expect("a child").is_some() {
+            break;
+        }
+        child.kill().expect("a running child");
+        child.wait().expect("a killed child");
+        killed += 1;
+    }
+    shop.succeeds(&["replay", "--store", "killed", "--out", "killed.jsonl"]);
+    assert_eq!(shop.scores("killed.jsonl"), whole, "after {killed} kills");
+}
+
+#[test]
+fn labels_come_back_in_order_and_the_store_can_be_looked_into() {
+    let shop = Shop::new();
+    shop.succeeds(&[
+        "labels",
+        "--task",
+        "churn",
+        "--at",
+        "questions.csv",
+        "--time-column",
+        "at",
+        "--out",
+        "labels.csv",
+    ]);
+    let labels = shop.read("labels.csv");
+    assert_eq!(labels.lines().next(), Some("customer_id,at,label"));
+    assert_eq!(labels.lines().nth(3).map(|line| line.starts_with("2,2024-03-20 00:00:00,")), Some(true), "{labels}");
+    let one = shop.succeeds(&["score", "--task", "fraud", "--entity", "2900", "--format", "json"]);
+    let score: serde_json::Value = serde_json::from_str(&one).expect("JSON");
+    assert!(score["prediction"]["probability"].as_f64().is_some_and(|p| (0.0..=1.0).contains(&p)), "{one}");
+    let row = shop.succeeds(&["inspect", "row", "payments", "17", "--format", "json"]);
+    assert!(row.contains("\"payment_id\": 17"), "{row}");
+    assert!(shop.succeeds(&["inspect", "features", "--task", "churn", "--entity", "3"]).contains("lag0"));
+    assert!(shop.succeeds(&["check"]).contains("churn"));
+}
+
+#[test]
+fn wrong_configs_and_wrong_usage_have_their_own_exit_codes() {
+    let shop = Shop::new();
+    let fails = |arguments: &[&str]| {
+        let output = shop.run(arguments);
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (code, message) = fails(&["score", "--task", "chrun", "--entity", "1"]);
+    assert_eq!(code, Some(78), "{message}");
+    assert!(message.contains("did you mean `churn`?"), "{message}");
+    assert_eq!(fails(&["score", "--task", "churn"]).0, Some(2));
+    shop.write("foreshore.toml", &CONFIG.replace("customers.customer_id\"", "customers.custmer_id\""));
+    let (code, message) = fails(&["check"]);
+    assert_eq!(code, Some(78), "{message}");
+    assert!(message.contains("did you mean `customer_id`?") && message.contains("foreshore.toml:"), "{message}");
+}
+
+#[test]
+fn the_demo_repeats_itself_and_says_how_good_it_was() {
+    let shop = Shop::new();
+    let small = ["demo", "--customers", "30", "--days", "120", "--format", "json"];
+    let (first, again) = (shop.succeeds(&small), shop.succeeds(&small));
+    let parse = |text: &str| -> serde_json::Value { serde_json::from_str(text).expect("JSON") };
+    assert_eq!(parse(&first)["tasks"], parse(&again)["tasks"]);
+    assert!(parse(&first)["scores"].as_u64().is_some_and(|scores| scores > 100), "{first}");
+}
