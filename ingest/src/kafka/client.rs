@@ -1,7 +1,7 @@
 //! The client library behind the source: how it is made, asked for topics, and listened to.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::TopicPartitionList;
 use rdkafka::client::ClientContext;
@@ -9,6 +9,7 @@ use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
+use rdkafka::metadata::MetadataTopic;
 use relational::EventTime;
 
 use super::settings::{KafkaSettings, Selection};
@@ -40,10 +41,27 @@ pub(super) fn discover(
     timeout: Duration,
 ) -> Result<Vec<Partition>, Error> {
     let what = format!("brokers `{}`", settings.brokers);
-    let metadata = client.fetch_metadata(None, timeout).map_err(|error| {
-        let failure = failure(client).map_or_else(|| error.to_string(), |failure| format!("{error}: {failure}"));
-        fault(&what, &format!("no answer within {timeout:?} ({failure}); check `source.brokers` and `source.options`"))
-    })?;
+    let deadline = Instant::now() + timeout;
+    let metadata = loop {
+        let metadata = client.fetch_metadata(None, timeout).map_err(|error| {
+            let failure = failure(client).map_or_else(|| error.to_string(), |failure| format!("{error}: {failure}"));
+            let reason =
+                format!("no answer within {timeout:?} ({failure}); check `source.brokers` and `source.options`");
+            fault(&what, &reason)
+        })?;
+        // A topic may be listed before its partitions are: taken so, it would count as read to its end.
+        let wanted = |topic: &&MetadataTopic| selection.contains(topic.name());
+        match metadata.topics().iter().filter(wanted).find(|topic| topic.partitions().is_empty()) {
+            None => break metadata,
+            Some(topic) if Instant::now() >= deadline => {
+                return Err(fault(
+                    &format!("topic `{}`, {what}", topic.name()),
+                    &"the broker tells no partitions of it",
+                ));
+            }
+            Some(_) => std::thread::sleep(Duration::from_millis(50)),
+        }
+    };
     let topics = metadata.topics();
     if let Some(name) = selection.names.iter().find(|name| topics.iter().all(|topic| topic.name() != name.as_str())) {
         let near = topics.iter().map(|topic| topic.name()).max_by(|a, b| {
