@@ -84,3 +84,46 @@ fn label_windows(task: &Task) -> Vec<RelativeWindow> {
     let assumed = task.assuming.iter().flat_map(Condition::aggregates);
     task.target_aggregates().into_iter().chain(assumed).filter_map(|aggregate| aggregate.window).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{Shop, day, hour};
+
+    #[test]
+    fn every_window_closes_by_the_limit_whatever_its_unit() {
+        let shop = Shop::new();
+        for target in [
+            "COUNT(orders.*, 0, 1, months) = 0",
+            "COUNT(orders.*, 2, 5, months) = 0",
+            "COUNT(orders.*, 0, 1, months) = 0 AND COUNT(visits.*, 0, 30, days) > 0",
+            "COUNT(orders.*, 0, 90, minutes) = 0",
+        ] {
+            let executor = shop.executor(&format!("PREDICT {target} FOR EACH customers.id"));
+            let windows = label_windows(executor.task());
+            for limit in (0..400).map(|number| hour(number, number % 24)) {
+                let anchors: Vec<EventTime> = Anchors::new(executor.task(), limit).expect("windows").take(20).collect();
+                let closes = |anchor: &EventTime| windows.iter().map(|window| window.at(*anchor).end).max();
+                assert!(closes(&anchors[0]) <= Some(limit), "{target} at {limit}");
+                assert!(anchors.is_sorted_by(|later, earlier| later > earlier), "{target} at {limit}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_grid_does_not_move_with_the_limit() {
+        let shop = Shop::new();
+        for unit in ["days", "months"] {
+            let executor = shop.executor(&format!("PREDICT COUNT(orders.*, 0, 1, {unit}) = 0 FOR EACH customers.id"));
+            let grid = |limit| Anchors::new(executor.task(), limit).expect("windows").skip(1).take(100);
+            let (now, later) = (grid(day(200)), grid(hour(200, 9)));
+            let again = later.filter(|anchor| now_holds(executor.task(), *anchor)).count();
+            assert!(again >= 99, "{unit}: {again} of 100");
+            assert_eq!(now.last(), grid(hour(200, 1)).last(), "{unit}");
+        }
+    }
+
+    fn now_holds(task: &Task, anchor: EventTime) -> bool {
+        Anchors::new(task, day(200)).expect("windows").skip(1).take(101).any(|point| point == anchor)
+    }
+}

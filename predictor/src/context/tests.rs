@@ -90,6 +90,16 @@ fn only_entities_with_rows_are_asked_where_a_label_needs_them() {
 }
 
 #[test]
+fn entities_of_an_implied_table_are_those_that_rows_name() {
+    let shop = Shop::new();
+    for number in 0..60 {
+        shop.order(number, number % 20, "1", Some(number % 3), hour(0, number));
+    }
+    let selection = chosen(&shop, CHURN, day(40), &of_size(20));
+    assert_eq!(selection.examples.len(), 20, "{:?}", selection.warnings);
+}
+
+#[test]
 fn the_population_is_that_of_the_anchor() {
     let query = format!("{CHURN} WHERE COUNT(orders.*, -15, 0, days) > 0");
     let shop = regulars();

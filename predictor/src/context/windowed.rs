@@ -61,11 +61,12 @@ impl Windowed<'_> {
                 drawn.gave_up_at = Some(anchor);
                 break;
             }
-            let entities = self.entities(&known, anchor)?;
+            let entities = self.entities(&known, anchor, patience)?;
+            patience -= entities.len();
             if entities.is_empty() {
                 self.skip_silence(&known, anchor, &mut anchors)?;
             }
-            self.label(&known, anchor, entities, want, &mut patience, &mut drawn.candidates)?;
+            self.label(&known, anchor, entities, want, &mut drawn.candidates)?;
         }
         Ok(drawn)
     }
@@ -85,20 +86,15 @@ impl Windowed<'_> {
         &self,
         known: &Snapshot,
         anchor: EventTime,
-        entities: BTreeSet<Key>,
+        entities: BTreeSet<(u64, Key)>,
         want: usize,
-        patience: &mut usize,
         into: &mut Vec<Candidate>,
     ) -> Result<(), Error> {
-        let mut placed: Vec<(u64, Key)> =
-            entities.into_iter().map(|entity| (self.order.place(&entity, anchor), entity)).collect();
-        placed.sort_unstable();
         let past = self.store.as_of(self.executor.example_bounds(self.at, anchor));
-        for (place, entity) in placed {
-            if into.len() >= want || *patience == 0 {
+        for (place, entity) in entities {
+            if into.len() >= want {
                 break;
             }
-            *patience -= 1;
             if !self.executor.exists(&past, &entity, anchor)? || !self.executor.in_population(&past, &entity, anchor)? {
                 continue;
             }
@@ -109,65 +105,66 @@ impl Windowed<'_> {
         Ok(())
     }
 
-    /// The entities that may have a label at `anchor`, and some that do not.
-    fn entities(&self, known: &Snapshot, anchor: EventTime) -> Result<BTreeSet<Key>, Error> {
+    /// The entities that may have a label at `anchor`, and some that do not: the first `at_most` in the seeded order.
+    fn entities(&self, known: &Snapshot, anchor: EventTime, at_most: usize) -> Result<BTreeSet<(u64, Key)>, Error> {
+        let mut lot = Lot { order: self.order, anchor, at_most, entities: BTreeSet::new() };
         if let Some(only) = self.only {
-            return Ok(BTreeSet::from([only.clone()]));
+            lot.add(only.clone());
+            return Ok(lot.entities);
         }
         let task = self.executor.task();
         let past = self.store.as_of(self.executor.example_bounds(self.at, anchor));
         for (aggregate, snapshot) in [(needs::of_label(task), known), (needs::of_population(task), &past)] {
             if let Some((aggregate, window)) = aggregate.zip(aggregate.and_then(|aggregate| aggregate.window))
-                && let Some(entities) = self.named_in(snapshot, aggregate, window.at(anchor), ROWS_MAX)?
+                && self.add_named(snapshot, aggregate, window.at(anchor), ROWS_MAX, &mut lot)?
             {
-                return Ok(entities);
+                return Ok(lot.entities);
             }
         }
-        let entities = self.all(&past)?;
-        if !entities.is_empty() {
-            return Ok(entities);
+        if !self.add_all(&past, &mut lot)? {
+            // A table that is only implied has the entities that rows name.
+            for aggregate in task.target_aggregates() {
+                self.add_named(&past, aggregate, Window::up_to(anchor), usize::MAX, &mut lot)?;
+            }
         }
-        // A table that is only implied has the entities that rows name.
-        let mut named = BTreeSet::new();
-        for aggregate in task.target_aggregates() {
-            let window = Window::up_to(anchor);
-            named.extend(self.named_in(&past, aggregate, window, usize::MAX)?.unwrap_or_default());
-        }
-        Ok(named)
+        Ok(lot.entities)
     }
 
-    fn all(&self, past: &Snapshot) -> Result<BTreeSet<Key>, Error> {
-        let mut entities = BTreeSet::new();
+    /// Adds every entity that has a row; `false` when there is none.
+    fn add_all(&self, past: &Snapshot, lot: &mut Lot) -> Result<bool, Error> {
+        let mut last: Option<Key> = None;
         loop {
-            let page = past.keys(self.executor.task().entity, entities.last(), KEYS_PAGE)?;
+            let page = past.keys(self.executor.task().entity, last.as_ref(), KEYS_PAGE)?;
             let full = page.len() == KEYS_PAGE;
-            entities.extend(page);
+            last = page.last().cloned().or(last);
+            page.into_iter().for_each(|entity| lot.add(entity));
             if !full {
-                return Ok(entities);
+                return Ok(last.is_some());
             }
         }
     }
 
-    /// The entities that the rows of a window name; `None` when the window has more than `rows_max`.
-    fn named_in(
+    /// Adds the entities that the rows of a window name. `false` when the window has more than `rows_max`: then not all
+    /// of them were added.
+    fn add_named(
         &self,
         snapshot: &Snapshot,
         aggregate: &Aggregate,
         window: Window,
         rows_max: usize,
-    ) -> Result<Option<BTreeSet<Key>>, Error> {
+        lot: &mut Lot,
+    ) -> Result<bool, Error> {
         let schema = self.executor.schema();
-        let mut entities = BTreeSet::new();
         let mut rows = 0usize;
         Source::table(snapshot, aggregate.table)?.pages(window, |page| {
             rows += page.len();
             for version in &page {
                 let links = aggregate.via.iter().map(|foreign_key| schema.foreign_key(*foreign_key));
-                entities.extend(links.filter_map(|link| Key::of(&version.row, &link.columns)));
+                links.filter_map(|link| Key::of(&version.row, &link.columns)).for_each(|entity| lot.add(entity));
             }
             Ok(rows <= rows_max)
         })?;
-        Ok((rows <= rows_max).then_some(entities))
+        Ok(rows <= rows_max)
     }
 
     /// Goes back to the first anchor whose window holds a row again, where a label needs one.
@@ -182,5 +179,23 @@ impl Windowed<'_> {
         let slack = if window.unit == TimeUnit::Months { MONTHS_SLACK_MICROS } else { 0 };
         anchors.skip_to_before(row.time.plus(start.0.saturating_neg()).plus(slack));
         Ok(())
+    }
+}
+
+/// The entities of one anchor in the seeded order: the first of them only, so that millions of entities cost the
+/// memory of those that can be looked at.
+struct Lot {
+    order: Order,
+    anchor: EventTime,
+    at_most: usize,
+    entities: BTreeSet<(u64, Key)>,
+}
+
+impl Lot {
+    fn add(&mut self, entity: Key) {
+        self.entities.insert((self.order.place(&entity, self.anchor), entity));
+        if self.entities.len() > self.at_most {
+            self.entities.pop_last();
+        }
     }
 }

@@ -64,7 +64,7 @@ pub(super) struct Outcomes {
 fn half(entity: &Key) -> bool {
     let mut hasher = Xxh3::new();
     entity.hash(&mut hasher);
-    hasher.finish() % 2 == 0
+    hasher.finish().is_multiple_of(2)
 }
 
 /// The sign that a column gives, if any. `None` among the values is an example without such a row.
