@@ -9,7 +9,7 @@ use super::plan::{
     RelativeStat, Span,
 };
 use super::stream::{Loaded, signed_log};
-use super::vocabulary::{Category, Vocabulary};
+use super::vocabulary::Vocabulary;
 
 /// Rows that the statistics of the newest rows look at.
 const NEWEST: usize = 10;
@@ -43,8 +43,7 @@ impl Read {
             Feature::Number { stream, number, stat } => number_stat(&self.streams[stream], number, stat),
             Feature::Category { stream, category, stat } => {
                 let of = &plan.streams[stream];
-                let category = (of.child, of.categories[category].clone());
-                share(&self.streams[stream], &category, stat, vocabulary)
+                share(&self.streams[stream], of.child, &of.categories[category], stat, vocabulary)
             }
             Feature::Lag(stat) => lag(&self.history, stat),
             Feature::Relative { stream, number, column, stat } => {
@@ -64,7 +63,7 @@ impl Read {
         if value.is_null() {
             return f64::NAN;
         }
-        let frequencies = || vocabulary.of(&(table, vec![column]));
+        let frequencies = || vocabulary.of(table, &[column]);
         let alone = std::slice::from_ref(value);
         match stat {
             OwnStat::Value => value.as_f64().unwrap_or(f64::NAN),
@@ -165,16 +164,15 @@ fn number_stat(loaded: &Loaded, number: usize, stat: NumberStat) -> f64 {
     }
 }
 
-fn share(loaded: &Loaded, category: &Category, stat: CategoryStat, vocabulary: &Vocabulary) -> f64 {
+fn share(loaded: &Loaded, table: TableId, columns: &[ColumnId], stat: CategoryStat, vocabulary: &Vocabulary) -> f64 {
     let rows = &loaded.rows[..loaded.rows.len().min(NEWEST)];
     let Some(last) = rows.first() else { return f64::NAN };
-    let columns = &category.1;
     let equal = match stat {
         CategoryStat::SameAsLast => rows
             .iter()
             .filter(|version| columns.iter().all(|column| version.row.value(*column) == last.row.value(*column)))
             .count(),
-        CategoryStat::Top(rank) => match vocabulary.of(category).and_then(|of| of.top(rank)) {
+        CategoryStat::Top(rank) => match vocabulary.of(table, columns).and_then(|of| of.top(rank)) {
             Some(top) => {
                 let is_top = |version: &&Version| {
                     columns.iter().zip(top).all(|(column, value)| version.row.value(*column) == value)

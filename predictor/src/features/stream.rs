@@ -195,7 +195,7 @@ fn newest(handles: &[Children], view: &View<'_>, limit: usize) -> Result<(Vec<Ve
         rows.extend(listed);
     }
     if handles.len() > 1 {
-        rows.sort_by(|a, b| (b.time, b.born).cmp(&(a.time, a.born)));
+        rows.sort_by_key(|version| std::cmp::Reverse((version.time, version.born)));
         rows.dedup_by(|a, b| a.key == b.key);
     }
     rows.retain(|version| view.without != Some(&version.key));

@@ -93,12 +93,8 @@ fn a_row_level_query_ignores_its_target_its_late_columns_and_rows_of_its_own_tim
         let table = featuriser.executor().task().entity;
         let vocabulary = featuriser.vocabulary(&world.store, at(50)).expect("a vocabulary");
         let snapshot = world.store.as_of(at(50));
-        let Some(version) = snapshot
-            .timeline(table)
-            .expect("rows")
-            .newest(relational::Window::up_to(at(50).cutoff), 9)
-            .expect("rows")
-            .pop()
+        let Some(version) =
+            snapshot.timeline(table).expect("rows").newest(Window::up_to(at(50).cutoff), 9).expect("rows").pop()
         else {
             continue;
         };
@@ -151,7 +147,7 @@ fn values_are_what_their_names_say() {
     let schema = Arc::clone(featuriser.executor().schema());
     let results = schema.table_named("results").expect("a table");
     let result = |world: &mut World, id: i64, points: f64, hour: i64| {
-        let time = EventTime(hour * super::fixture::HOUR);
+        let time = EventTime(hour * fixture::HOUR);
         let values =
             [Value::Int(id), Value::Int(1), Value::Int(7), Value::Float(points), Value::text("ok"), Value::Time(time)];
         let cells = values.into_iter().map(relational::Cell::Value).collect();

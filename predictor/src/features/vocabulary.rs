@@ -4,6 +4,7 @@
 //! Counts are taken over the newest rows of a table, a bounded number of them, so that making a vocabulary costs the
 //! same however long the history is.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use graph_store::{Snapshot, Store};
@@ -15,12 +16,12 @@ use crate::Error;
 use super::plan::{Feature, OwnStat, Plan};
 
 /// Columns of one table whose values are counted together.
-pub(crate) type Category = (TableId, Vec<ColumnId>);
+type Category = (TableId, Vec<ColumnId>);
 
 /// How often each value of each category occurs.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Vocabulary {
-    categories: BTreeMap<Category, Frequencies>,
+    categories: BTreeMap<TableId, BTreeMap<Vec<ColumnId>, Frequencies>>,
 }
 
 /// Of one category.
@@ -40,19 +41,20 @@ impl Vocabulary {
         let mut read: BTreeMap<(TableId, i64), Vec<Row>> = BTreeMap::new();
         for category in wanted(store.schema(), plan) {
             let delay = delay_micros(store.schema(), &category);
-            let key = (category.0, delay);
-            if !read.contains_key(&key) {
-                read.insert(key, newest(&snapshot, category.0, delay, rows)?);
-            }
-            let frequencies = Frequencies::of(&read[&key], &category.1);
-            categories.insert(category, frequencies);
+            let rows = match read.entry((category.0, delay)) {
+                Entry::Occupied(entry) => entry.into_mut(),
+                Entry::Vacant(entry) => entry.insert(newest(&snapshot, category.0, delay, rows)?),
+            };
+            let frequencies = Frequencies::of(rows, &category.1);
+            let of_table: &mut BTreeMap<_, _> = categories.entry(category.0).or_default();
+            of_table.insert(category.1, frequencies);
         }
         Ok(Self { categories })
     }
 
     /// Of one category; empty when it was not wanted.
-    pub(crate) fn of(&self, category: &Category) -> Option<&Frequencies> {
-        self.categories.get(category)
+    pub(crate) fn of(&self, table: TableId, columns: &[ColumnId]) -> Option<&Frequencies> {
+        self.categories.get(&table)?.get(columns)
     }
 }
 
