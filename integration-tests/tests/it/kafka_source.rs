@@ -216,7 +216,8 @@ fn options_reach_the_client_and_its_complaints_reach_the_user() {
     encrypted.options.insert("security.protocol".into(), "SSL".into());
     encrypted.connect_timeout = Duration::from_secs(5);
     let refused = KafkaSource::connect(encrypted, tables()).expect_err("the listener is plain text").to_string();
-    assert!(refused.contains("SSL handshake failed"), "{refused}");
+    // The broker hangs up, or librdkafka sees first that the answer is no handshake: both say that it was about SSL.
+    assert!(refused.contains("SSL") && refused.contains("`source.options`"), "{refused}");
 }
 
 #[test]
