@@ -77,6 +77,8 @@ impl Driver {
     ///
     /// When store, source or sink fails.
     pub fn round(&mut self, now: Option<EventTime>, wait: Duration) -> Result<bool, Failure> {
+        // First what was due when the last process stopped: on event time, it belongs before the next change.
+        self.due(now)?;
         let delivery = self.source.poll(limits::BATCH_CHANGES_MAX, wait)?;
         let caught_up = delivery.caught_up;
         self.names.delivered(&delivery);

@@ -114,7 +114,15 @@ impl World {
     /// When it is in use, damaged, or was made for another schema.
     pub fn open_store(&self, sync: bool) -> Result<Arc<Store>, Failure> {
         let options = Options { memory_bytes: self.settings.app.memory_bytes, sync };
-        Ok(Arc::new(Store::open(&self.settings.app.store, Arc::clone(&self.schema), &options)?))
+        let open = || Store::open(&self.settings.app.store, Arc::clone(&self.schema), &options);
+        let store = open()?;
+        if store.get(Keyspace::Context, STORE_ID)?.is_some() {
+            return Ok(Arc::new(store));
+        }
+        // Closing waits for the disk. A store that forgot its id in a crash would not know its own scores again.
+        store_id(&store)?;
+        drop(store);
+        Ok(Arc::new(open()?))
     }
 
     /// The source, at its beginning.

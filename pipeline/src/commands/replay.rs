@@ -12,7 +12,8 @@ use crate::world::{Failure, World, json_lines, store_id};
 
 pub(super) fn replay(arguments: &Replay) -> Result<(), Failure> {
     let world = World::load(&arguments.common)?;
-    let store = world.open_store(false)?;
+    // Scores that were published must not be forgotten by a crash; a graph alone is read again from where it stands.
+    let store = world.open_store(!arguments.no_score)?;
     let scorers = if arguments.no_score { Vec::new() } else { world.scorers(&store) };
     let sink = match &arguments.out {
         Some(path) => json_lines(path, &world.settings.app.name, store_id(&store)?, false)?,
