@@ -1,7 +1,7 @@
 //! Kafka topics as a source. Only this file and `client` name rdkafka.
 //!
 //! Partitions are assigned by hand at the store's positions. Each has its own queue in librdkafka, which bounds what is
-//! fetched ahead, and [`merge::Merge`] decides whose record goes next.
+//! fetched ahead, and `merge::Merge` decides whose record goes next.
 
 mod client;
 mod merge;
