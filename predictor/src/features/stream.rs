@@ -67,8 +67,9 @@ impl Loaded {
         let handles = stream.via.iter().map(|id| view.snapshot.children(*id, key));
         let handles: Vec<Children> = handles.collect::<Result<_, _>>()?;
         let limit = if stream.detail == Detail::Brief { options.brief_rows } else { options.rows };
-        let (rows, complete) = match siblings.and_then(|siblings| siblings.up_to(view.end(), limit)) {
-            Some(rows) => rows,
+        let siblings = siblings.filter(|siblings| siblings.stand_for(view.end(), limit));
+        let (rows, complete) = match siblings {
+            Some(siblings) => (siblings.rows[siblings.later(view.end())..].to_vec(), siblings.complete),
             None => newest(&handles, view, limit)?,
         };
         let mut loaded = Self { rows, complete, width: stream.numbers.len(), ..Self::default() };
@@ -76,17 +77,20 @@ impl Loaded {
         loaded.sums = vec![[(0, 0.0); 5]; loaded.width];
         if !loaded.rows.is_empty() {
             loaded.sum_listed(view);
-            loaded.sum_unlisted(stream, &handles, view)?;
+            loaded.sum_unlisted(stream, &handles, view, siblings)?;
         }
         Ok(loaded)
     }
 
-    /// The rows up to an earlier time, and whether they are all there are. `None` when the rows at hand are too few to
-    /// stand for them: less than half of `limit`, although there are more.
-    fn up_to(&self, end: EventTime, limit: usize) -> Option<(Vec<Version>, bool)> {
-        let start = self.rows.partition_point(|version| version.time > end);
-        let rows = &self.rows[start..];
-        (self.complete || 2 * rows.len() >= limit).then(|| (rows.to_vec(), self.complete))
+    /// How many of the newest rows are later than this.
+    fn later(&self, end: EventTime) -> usize {
+        self.rows.partition_point(|version| version.time > end)
+    }
+
+    /// Whether the rows at hand can stand for the newest ones up to an earlier time: they are all there are, or at
+    /// least half of `limit`.
+    fn stand_for(&self, end: EventTime, limit: usize) -> bool {
+        self.complete || 2 * (self.rows.len() - self.later(end)) >= limit
     }
 
     /// One number of one of the newest rows; not a number where missing.
@@ -153,7 +157,13 @@ impl Loaded {
 
     /// The store's sums for spans that reach beyond the listed rows. Numbers that the store does not sum keep those of
     /// the listed rows.
-    fn sum_unlisted(&mut self, stream: &Stream, handles: &[Children], view: &View<'_>) -> Result<(), Error> {
+    fn sum_unlisted(
+        &mut self,
+        stream: &Stream,
+        handles: &[Children],
+        view: &View<'_>,
+        siblings: Option<&Self>,
+    ) -> Result<(), Error> {
         let Some(oldest) = self.first.filter(|_| !self.complete && view.without.is_none()) else { return Ok(()) };
         for span in Span::EVERY {
             let window = view.window(span);
@@ -163,6 +173,11 @@ impl Loaded {
                 Detail::Untimed => span == Span::All,
             };
             if !needed || (oldest <= window.start && window.start != EventTime::MIN) {
+                continue;
+            }
+            let summed = stream.numbers.iter().any(|number| matches!(number.source, NumberSource::Column(_)));
+            if let Some(siblings) = siblings.filter(|_| span == Span::All && !summed) {
+                self.counts[span.index()] = siblings.counts[span.index()] - siblings.later(window.end) as u64;
                 continue;
             }
             let summaries = handles.iter().map(|children| children.summary(window));
@@ -175,7 +190,9 @@ impl Loaded {
                 self.sums[number][span.index()] = (count, sum);
             }
         }
-        if stream.detail == Detail::Full {
+        if let Some(siblings) = siblings {
+            self.first = siblings.first;
+        } else if stream.detail == Detail::Full {
             let firsts = handles.iter().map(Children::first).collect::<Result<Vec<_>, _>>()?;
             self.first = firsts.into_iter().flatten().min();
         }
