@@ -1,7 +1,7 @@
 //! The loop around the engine: poll, apply, publish, acknowledge.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use graph_store::{Keyspace, Store};
 use indicatif::ProgressBar;
@@ -83,8 +83,14 @@ impl Driver {
         let caught_up = delivery.caught_up;
         self.names.delivered(&delivery);
         if !(delivery.changes.is_empty() && delivery.dead_letters.is_empty() && delivery.next.is_empty()) {
+            let known: Vec<EventTime> = delivery.changes.iter().map(|change| change.known).collect();
+            let started = Instant::now();
             let outcome = self.engine.apply(delivery, now)?;
+            let (applied, scored) = (started.elapsed(), !outcome.publish.is_empty());
             self.publish(outcome)?;
+            if now.is_some() && scored {
+                metrics::round(&known, now, applied, started.elapsed());
+            }
         }
         self.due(now)?;
         Ok(caught_up)

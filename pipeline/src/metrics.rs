@@ -70,15 +70,19 @@ pub fn observe(statistics: &Statistics, newest: EventTime, now: EventTime, outbo
     gauge!("foreshore_outbox_pending").set(outbox as f64);
 }
 
-/// One stage of one round of `run`: `source` (the change's commit to its arrival), `apply` (store, features, model and
-/// commit), `publish` (to the sink's acknowledgement).
-pub fn stage(stage: &'static str, took: Duration) {
-    histogram!("foreshore_score_latency_seconds", "stage" => stage).record(took.as_secs_f64());
-}
-
-/// From a change's commit in the source to the acknowledgement of the score that it triggered.
-pub fn freshness(took: Duration) {
-    histogram!("foreshore_freshness_seconds").record(took.as_secs_f64());
+/// The latencies of one round of `run` that made scores: from each change's commit in the source to its arrival
+/// (`source`), to the store's commit with features and model (`apply`), to the sink's acknowledgement (`publish`), and
+/// altogether.
+pub fn round(known: &[EventTime], arrived: Option<EventTime>, applied: Duration, published: Duration) {
+    let stage = |stage: &'static str| histogram!("foreshore_score_latency_seconds", "stage" => stage);
+    stage("apply").record(applied.as_secs_f64());
+    stage("publish").record(published.saturating_sub(applied).as_secs_f64());
+    for known in known {
+        let waited = arrived.map_or(0, |arrived| arrived.since(*known));
+        let waited = Duration::from_micros(u64::try_from(waited).unwrap_or(0));
+        stage("source").record(waited.as_secs_f64());
+        histogram!("foreshore_freshness_seconds").record((waited + published).as_secs_f64());
+    }
 }
 
 /// Tells the exporter what each metric means.
