@@ -43,7 +43,9 @@ impl Engine {
         }
         let store = Arc::clone(&self.store);
         let mut transaction = store.begin();
-        self.score(&jobs, now, &mut transaction, &mut outcome)?;
+        // At the end of an input everything is due; the time of scoring is then the last one that was reached.
+        let scored_at = if now == EventTime::MAX { self.newest } else { now };
+        self.score(&jobs, scored_at, &mut transaction, &mut outcome)?;
         self.queue.save(&mut transaction, &touched);
         for task in moved {
             let schedule = self.schedules[usize::from(task)].as_ref().expect("a schedule that moved is there");
