@@ -220,7 +220,7 @@ impl Scorer {
         let query = Query { entity: example.entity.clone(), as_of };
         let mut features = Vec::with_capacity(self.plan.featuriser.names().len());
         let facts = self.plan.featuriser.row(&self.store, vocabulary, &query, &mut features)?;
-        Ok(ExampleRow { features, past: own_past(facts.past) })
+        Ok(ExampleRow { features, past: facts.past })
     }
 
     /// The bounds of a query about `entity` at `cutoff`, as a live run would have had them: for a row that triggers
@@ -255,7 +255,7 @@ impl Scorer {
         let query = Query { entity: entity.clone(), as_of };
         let mut features = Vec::with_capacity(self.plan.featuriser.names().len());
         let facts = self.plan.featuriser.row(&self.store, &context.vocabulary, &query, &mut features)?;
-        let past = own_past(facts.past);
+        let past = facts.past;
         let estimate = context.fitted.predict(&features, &past);
         Ok(Scored {
             prediction: prediction(estimate, &context.classes),
@@ -371,8 +371,4 @@ fn update_past(hasher: &mut Xxh3, past: &Past) {
     for number in past.labels.iter().chain(&past.atoms) {
         hasher.update(&number.to_bits().to_le_bytes());
     }
-}
-
-fn own_past(past: predictor::features::Past) -> Past {
-    Past { labels: past.labels, atoms: past.atoms }
 }

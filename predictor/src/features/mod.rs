@@ -35,6 +35,7 @@ use relational::{AsOf, EventTime, Key, RowKey, TableId, Window};
 
 use crate::Error;
 use crate::executor::Executor;
+use crate::learn::Past;
 use crate::read_set::Path;
 
 use evaluate::Read;
@@ -96,17 +97,8 @@ impl Default for FeatureOptions {
 pub struct Facts {
     /// Whether a roll-up was cut at its limit, so that newest rows stand for all.
     pub truncated: bool,
-    /// What is known of the entity's own past.
+    /// What is known of the entity's own past; for a row-level target, that of the earlier rows with the same parents.
     pub past: Past,
-}
-
-/// The entity's own past; for a row-level target, that of the earlier rows with the same parents.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Past {
-    /// Past targets, newest first.
-    pub labels: Vec<f64>,
-    /// What single rows contributed to them, newest first.
-    pub atoms: Vec<f64>,
 }
 
 /// Features of one task, compiled.
