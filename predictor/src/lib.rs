@@ -11,5 +11,6 @@ pub mod learn;
 pub mod lookahead;
 pub mod read_set;
 pub mod sampler;
+pub mod small;
 
 pub use error::Error;
