@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::files::{CRATES, files, none, text};
 
 /// Which of our crates each may use. Arrows point down only: ARCHITECTURE.md shows the picture.
-const ARROWS: [(&str, &[&str]); 8] = [
+const ARROWS: [(&str, &[&str]); 9] = [
     ("relational", &[]),
     ("pql", &["relational"]),
     ("ingest", &["relational"]),
@@ -14,18 +14,20 @@ const ARROWS: [(&str, &[&str]); 8] = [
     ("predictor", &["relational", "pql", "graph-store"]),
     ("sinks", &["relational"]),
     ("pipeline", &["relational", "pql", "ingest", "graph-store", "predictor", "sinks"]),
+    ("pretrain", &["relational", "pql", "graph-store", "predictor"]),
     ("integration-tests", &["relational", "pql", "ingest", "graph-store", "predictor", "sinks", "pipeline"]),
 ];
 
 /// Libraries that may have to be replaced one day, and the only files or folders that may name them.
-const CONFINED: [(&str, &[&str]); 4] = [
+const CONFINED: [(&str, &[&str]); 5] = [
     (
         "rdkafka",
         &["ingest/src/kafka.rs", "ingest/src/kafka/", "sinks/src/kafka/", "integration-tests/tests/it/broker.rs"],
     ),
     ("sled", &["graph-store/src/disk.rs", "graph-store/src/error.rs"]),
     ("fluvio", &[]),
-    ("candle_core", &[]),
+    ("candle_core", &["predictor/src/model/", "predictor/src/small/"]),
+    ("candle_nn", &["predictor/src/model/", "predictor/src/small/"]),
 ];
 
 /// Crates in which nothing may depend on a clock, the environment, threads or hash order.
