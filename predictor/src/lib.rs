@@ -7,6 +7,8 @@ pub mod executor;
 pub mod features;
 #[cfg(test)]
 mod fixture;
+#[cfg(test)]
+mod leaks;
 pub mod learn;
 pub mod lookahead;
 pub mod read_set;
