@@ -1,6 +1,7 @@
 //! Yes or no.
 
 use super::Member;
+use super::anchor::Reading;
 use super::columns::Columns;
 use super::examples::{Examples, Past};
 use super::fitted::Report;
@@ -34,8 +35,8 @@ struct Learned {
     logistic: Logistic,
 }
 
-/// Fits the member to examples in canonical order.
-pub(super) fn fit(member: Member, examples: &Examples, truths: &[bool]) -> (Binary, Report) {
+/// Fits the member to examples in canonical order. Last come the held-out log-odds, as the context's shares have them.
+pub(super) fn fit(member: Member, examples: &Examples, truths: &[bool]) -> (Binary, Report, Vec<f64>) {
     let recent = RecentBinary::fit(&examples.past, truths);
     let floor: Vec<f64> = examples.past.iter().map(|past| recent.logit(past)).collect();
     let shown = recent.recent;
@@ -55,7 +56,7 @@ pub(super) fn fit(member: Member, examples: &Examples, truths: &[bool]) -> (Bina
         },
     };
     let shift = if examples.prior.is_some() { shift_to(prior, &logits, truths) } else { 0.0 };
-    (Binary { recent, learned, shift }, report)
+    (Binary { recent, learned, shift }, report, logits)
 }
 
 /// What to add to held-out log-odds so that their mean probability over the population is its share of true, where the
@@ -149,8 +150,28 @@ fn judge(report: &mut Report, logits: &[f64], truths: &[bool]) {
 impl Binary {
     /// The probability of true, held off 0 and 1.
     pub(super) fn predict(&self, features: &[f32], past: &Past) -> f64 {
-        let floor = self.recent.logit(past);
+        self.probability(self.read(features, past).point)
+    }
+
+    /// The log-odds of true, at the context's share of true.
+    pub(super) fn read(&self, features: &[f32], past: &Past) -> Reading {
+        let floor = self.floor(past);
         let logit = self.learned.as_ref().map_or(floor, |learned| learned.logit(features, floor));
+        Reading::of_log_odds(logit, floor)
+    }
+
+    /// The log-odds that `last-k` gives.
+    pub(super) fn floor(&self, past: &Past) -> f64 {
+        self.recent.logit(past)
+    }
+
+    /// Whether there is more than `last-k`.
+    pub(super) fn is_learned(&self) -> bool {
+        self.learned.is_some()
+    }
+
+    /// The population's probability for log-odds at the context's share of true.
+    pub(super) fn probability(&self, logit: f64) -> f64 {
         probability(logit + self.shift).clamp(1e-7, 1.0 - 1e-7)
     }
 }

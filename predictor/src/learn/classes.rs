@@ -1,6 +1,7 @@
 //! One of several classes.
 
 use super::Member;
+use super::anchor::Reading;
 use super::binary::{EXAMPLES_MIN, decompose};
 use super::columns::Columns;
 use super::examples::{Examples, Past};
@@ -18,6 +19,8 @@ const CLASS_EXAMPLES_MIN: usize = 5;
 #[derive(Debug, Clone)]
 pub(super) struct Classes {
     recent: RecentClasses,
+    /// The classes that the context has examples of.
+    seen: Vec<usize>,
     learned: Option<Learned>,
     /// Per class the factor by which its share of the population exceeds its share of the examples.
     factors: Vec<f64>,
@@ -41,8 +44,14 @@ struct Expert {
     logistic: Logistic,
 }
 
-/// Fits the member to examples in canonical order.
-pub(super) fn fit(member: Member, examples: &Examples, labels: &[u32], classes: u32) -> (Classes, Report) {
+/// Fits the member to examples in canonical order. Last come, for each of the [`Classes::questions`], the held-out
+/// log-odds.
+pub(super) fn fit(
+    member: Member,
+    examples: &Examples,
+    labels: &[u32],
+    classes: u32,
+) -> (Classes, Report, Vec<Vec<f64>>) {
     let recent = RecentClasses::fit(&examples.past, labels, classes);
     let floor: Vec<Vec<f64>> = examples.past.iter().map(|past| recent.probabilities(past)).collect();
     let mut report = Report::of_last_k(labels.len(), Source::Labels, &[recent.newest], recent.strength);
@@ -51,17 +60,20 @@ pub(super) fn fit(member: Member, examples: &Examples, labels: &[u32], classes: 
         Some(prior) => prior.iter().zip(recent.base()).map(|(prior, base)| prior / base).collect(),
         None => vec![1.0; classes as usize],
     };
-    let learned = match member {
-        Member::LastK => None,
+    let seen = |class: usize| labels.iter().any(|label| *label as usize == class);
+    let floors = || (0..classes as usize).filter(|class| seen(*class)).map(|class| floor_of(&floor, class)).collect();
+    let (learned, held_out) = match member {
+        Member::LastK => (None, floors()),
         Member::Baseline => match learn(examples, labels, &recent, &floor, &mut report) {
-            Ok(learned) => Some(learned),
+            Ok((learned, held_out)) => (Some(learned), held_out),
             Err(reason) => {
                 report.fallback = Some(reason);
-                None
+                (None, floors())
             }
         },
     };
-    (Classes { recent, learned, factors }, report)
+    let seen = (0..classes as usize).filter(|class| seen(*class)).collect();
+    (Classes { recent, seen, learned, factors }, report, held_out)
 }
 
 /// The reason on failure; the report is touched on success only.
@@ -71,7 +83,7 @@ fn learn(
     recent: &RecentClasses,
     floor: &[Vec<f64>],
     report: &mut Report,
-) -> Result<Learned, String> {
+) -> Result<(Learned, Vec<Vec<f64>>), String> {
     let classes = recent.base().len();
     let mut found = vec![0; classes];
     labels.iter().for_each(|label| found[*label as usize] += 1);
@@ -98,13 +110,15 @@ fn learn(
             labels.len()
         ));
     }
-    let learned = Learned { columns, base: recent.base().to_vec(), experts: Vec::new() };
-    let logits =
-        |row: usize| fits.iter().map(move |fit| (fit.expert.class, fit.expert.logistic.logit(fit.scores[row])));
-    let held_out: Vec<Vec<f64>> = (0..labels.len()).map(|row| learned.probabilities(logits(row))).collect();
+    let asked: Vec<usize> = fits.iter().map(|fit| fit.expert.class).collect();
+    let logits: Vec<Vec<f64>> = fits.iter().map(Fit::logits).collect();
+    let of_row = |row: usize| logits.iter().map(|logits| logits[row]).collect::<Vec<f64>>();
+    let base = recent.base();
+    let held_out: Vec<Vec<f64>> = (0..labels.len()).map(|row| share_out(base.to_vec(), &asked, &of_row(row))).collect();
     judge(report, &held_out, labels, u32::try_from(classes).expect("classes are counted in 32 bits"));
-    describe(report, &learned.columns, &fits, &found);
-    Ok(Learned { experts: fits.into_iter().map(|fit| fit.expert).collect(), ..learned })
+    describe(report, &columns, &fits, &found);
+    let experts = fits.into_iter().map(|fit| fit.expert).collect();
+    Ok((Learned { columns, experts, base: base.to_vec() }, logits))
 }
 
 /// An expert, with what it says of the examples.
@@ -122,7 +136,7 @@ impl Fit {
         if auroc(&solution.held_out, &truths).is_none_or(|area| area <= 0.5) {
             return Ok(None);
         }
-        let floor: Vec<f64> = floor.iter().map(|probabilities| log_odds(probabilities[class])).collect();
+        let floor = floor_of(floor, class);
         let blend = Blend::fit(&solution.held_out, &floor);
         let scores: Vec<f64> =
             solution.held_out.iter().zip(&floor).map(|(own, floor)| blend.score(*own, *floor)).collect();
@@ -132,6 +146,11 @@ impl Fit {
         }
         let expert = Expert { class, weights: solution.weights, intercept: solution.intercept, blend, logistic };
         Ok(Some(Self { expert, scores, alpha: solution.alpha }))
+    }
+
+    /// The held-out log-odds.
+    fn logits(&self) -> Vec<f64> {
+        self.scores.iter().map(|score| self.expert.logistic.logit(*score)).collect()
     }
 }
 
@@ -163,6 +182,11 @@ fn judge(report: &mut Report, probabilities: &[Vec<f64>], labels: &[u32], classe
     report.diagnostics.auroc = (!areas.is_empty()).then(|| areas.iter().sum::<f64>() / count(areas.len()));
 }
 
+/// One class's log-odds by `last-k`.
+fn floor_of(floor: &[Vec<f64>], class: usize) -> Vec<f64> {
+    floor.iter().map(|probabilities| log_odds(probabilities[class])).collect()
+}
+
 fn indicator(labels: &[u32], class: usize) -> Vec<f64> {
     labels.iter().map(|label| f64::from(*label as usize == class)).collect()
 }
@@ -175,37 +199,72 @@ fn standardised(target: &[f64]) -> Vec<f64> {
 impl Classes {
     /// The probability of each class.
     pub(super) fn predict(&self, features: &[f32], past: &Past) -> Vec<f64> {
+        if self.learned.is_none() {
+            return self.for_population(self.recent.probabilities(past));
+        }
+        let logits: Vec<f64> = self.read(features, past).iter().map(|reading| reading.point).collect();
+        self.probabilities(&logits, past)
+    }
+
+    /// The classes that are told from the rest: those with an expert; without experts those that were seen.
+    pub(super) fn questions(&self) -> Vec<usize> {
+        match &self.learned {
+            Some(learned) => learned.experts.iter().map(|expert| expert.class).collect(),
+            None => self.seen.clone(),
+        }
+    }
+
+    /// For each of the questions the log-odds of its class.
+    pub(super) fn read(&self, features: &[f32], past: &Past) -> Vec<Reading> {
         let floor = self.recent.probabilities(past);
-        let shares = match &self.learned {
+        let of_floor = |class: usize| log_odds(floor[class]);
+        match &self.learned {
             Some(learned) => {
                 let row = learned.columns.row(features);
-                let logits = learned.experts.iter().map(|expert| (expert.class, expert.logit(&row, &floor)));
-                learned.probabilities(logits)
+                let experts = learned.experts.iter();
+                experts.map(|expert| Reading::of_log_odds(expert.logit(&row, &floor), of_floor(expert.class))).collect()
             }
-            None => floor,
+            None => self.seen.iter().map(|class| Reading::of_log_odds(of_floor(*class), of_floor(*class))).collect(),
+        }
+    }
+
+    /// The log-odds that `last-k` gives a class.
+    pub(super) fn floor(&self, class: usize, past: &Past) -> f64 {
+        log_odds(self.recent.probabilities(past)[class])
+    }
+
+    /// The population's probability of each class, for the log-odds of each of the questions: base rates for the
+    /// classes that are not asked for; the rest is shared by the others in proportion to their own.
+    pub(super) fn probabilities(&self, logits: &[f64], past: &Past) -> Vec<f64> {
+        let base = match &self.learned {
+            Some(learned) => learned.base.clone(),
+            None => self.recent.probabilities(past),
         };
+        self.for_population(share_out(base, &self.questions(), logits))
+    }
+
+    /// Shares of the context's classes as shares of the population's.
+    fn for_population(&self, shares: Vec<f64>) -> Vec<f64> {
         let shifted: Vec<f64> = shares.iter().zip(&self.factors).map(|(share, factor)| share * factor).collect();
         let total: f64 = shifted.iter().sum();
         if total > 0.0 { shifted.into_iter().map(|share| share / total).collect() } else { shares }
     }
+
+    /// Whether there is more than `last-k`.
+    pub(super) fn is_learned(&self) -> bool {
+        self.learned.is_some()
+    }
 }
 
-impl Learned {
-    /// Base rates for the classes without expert; the rest is shared by the others in proportion to what their experts
-    /// say.
-    fn probabilities(&self, logits: impl Iterator<Item = (usize, f64)>) -> Vec<f64> {
-        let mut probabilities = self.base.clone();
-        let (mut room, mut total) = (0.0, 0.0);
-        let experts: Vec<(usize, f64)> = logits.map(|(class, logit)| (class, probability(logit).max(1e-9))).collect();
-        for (class, given) in &experts {
-            room += self.base[*class];
-            total += given;
-        }
-        for (class, given) in experts {
-            probabilities[class] = room * given / total;
-        }
-        probabilities
+/// The shares of the asked classes together are left to them, and shared in proportion to their probabilities.
+fn share_out(mut shares: Vec<f64>, asked: &[usize], logits: &[f64]) -> Vec<f64> {
+    let given: Vec<f64> = logits.iter().map(|logit| probability(*logit).max(1e-9)).collect();
+    let room: f64 = asked.iter().map(|class| shares[*class]).sum();
+    let total: f64 = given.iter().sum();
+    for (class, given) in asked.iter().zip(given) {
+        shares[*class] = room * given / total;
     }
+    shares
 }
 
 impl Expert {

@@ -91,7 +91,7 @@ impl Targets {
 
 impl Examples {
     /// Checks that the parts fit together.
-    pub(super) fn check(&self) -> Result<(), FitError> {
+    pub(crate) fn check(&self) -> Result<(), FitError> {
         let wanted = self.features.rows();
         if wanted == 0 {
             return Err(FitError::Empty);
@@ -132,7 +132,7 @@ impl Examples {
 
     /// The same examples in an order that depends on nothing but themselves and the seed: oldest first, ties by a hash
     /// of the entity.
-    pub(super) fn canonical(&self, seed: u64) -> Self {
+    pub(crate) fn canonical(&self, seed: u64) -> Self {
         let hashes: Vec<u64> = self.group.iter().map(|group| xxh3_64_with_seed(&group.to_le_bytes(), seed)).collect();
         let mut order: Vec<usize> = (0..self.features.rows()).collect();
         order.sort_by(|left, right| {

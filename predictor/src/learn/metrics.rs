@@ -127,7 +127,7 @@ fn mean(losses: impl ExactSizeIterator<Item = f64>) -> Option<f64> {
 
 /// A number of examples as a float.
 #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
-pub(super) fn count(number: usize) -> f64 {
+pub(crate) fn count(number: usize) -> f64 {
     number as f64
 }
 

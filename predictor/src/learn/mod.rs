@@ -9,6 +9,7 @@
 //!   which choose its penalty, calibrate it (Platt's logistic; residual quantiles for numbers) and judge it. With few
 //!   examples it leans on `last-k`. Where it learns nothing it falls back to `last-k` and says so.
 
+pub(crate) mod anchor;
 mod binary;
 mod classes;
 mod columns;
@@ -33,6 +34,10 @@ pub use examples::{Examples, Past, Targets};
 pub use fitted::{Diagnostics, Estimate, Fitted};
 pub use last_k::Source;
 pub use matrix::Matrix;
+
+pub(crate) use metrics::count;
+pub(crate) use normal::normal_score;
+pub(crate) use platt::log_odds;
 
 use fitted::Model;
 
@@ -108,15 +113,15 @@ pub fn fit(member: Member, examples: &Examples, seed: u64) -> Result<Fitted, Fit
     let examples = examples.canonical(seed);
     let (model, report) = match &examples.targets {
         Targets::Binary(truths) => {
-            let (binary, report) = binary::fit(member, &examples, truths);
+            let (binary, report, _) = binary::fit(member, &examples, truths);
             (Model::Binary(binary), report)
         }
         Targets::Classes { classes, labels } => {
-            let (several, report) = classes::fit(member, &examples, labels, *classes);
+            let (several, report, _) = classes::fit(member, &examples, labels, *classes);
             (Model::Classes(several), report)
         }
         Targets::Numbers(numbers) => {
-            let (regression, report) = numbers::fit(member, &examples, numbers);
+            let (regression, report, _) = numbers::fit(member, &examples, numbers);
             (Model::Numbers(regression), report)
         }
     };

@@ -16,7 +16,7 @@ pub(super) fn normal_quantile(probability: f64) -> f64 {
 }
 
 /// The normal score of `value` among sorted values: its mid-rank, as a probability held half a rank off the ends.
-pub(super) fn normal_score<T: PartialOrd>(sorted: &[T], value: &T) -> f64 {
+pub(crate) fn normal_score<T: PartialOrd>(sorted: &[T], value: &T) -> f64 {
     let below = sorted.partition_point(|other| other < value);
     let through = sorted.partition_point(|other| other <= value);
     let ranks = count(sorted.len());

@@ -1,6 +1,7 @@
 //! Numbers.
 
 use super::Member;
+use super::anchor::Reading;
 use super::binary::{EXAMPLES_MIN, decompose};
 use super::columns::Columns;
 use super::examples::{Examples, Past};
@@ -17,8 +18,16 @@ use super::transform::Transform;
 pub(super) struct Numbers {
     recent: Recent,
     learned: Option<Learned>,
-    /// Around the prediction: on the transformed scale when something was learned, else on the numbers' own.
+    scale: Scale,
+    /// Around the prediction, on the scale when something was learned, else as the numbers are.
     spread: Spread,
+}
+
+/// The scale on which numbers are learned: transformed, then standardised.
+#[derive(Debug, Clone)]
+pub(crate) struct Scale {
+    transform: Transform,
+    target: Standard,
 }
 
 /// Ridge on transformed, standardised targets, blended with `last-k`.
@@ -27,27 +36,29 @@ struct Learned {
     columns: Columns,
     weights: Vec<f64>,
     intercept: f64,
-    transform: Transform,
-    target: Standard,
     blend: Blend,
     /// Standard deviations of the target per unit of the blended score: shrinks towards the mean.
     slope: f64,
 }
 
-/// Fits the member to examples in canonical order.
-pub(super) fn fit(member: Member, examples: &Examples, numbers: &[f64]) -> (Numbers, Report) {
+/// Fits the member to examples in canonical order. Last come the held-out scores: what [`Numbers::read_score`] takes.
+pub(super) fn fit(member: Member, examples: &Examples, numbers: &[f64]) -> (Numbers, Report, Vec<f64>) {
     let recent = Recent::fit_numbers(&examples.past, numbers);
     let floor: Vec<f64> = examples.past.iter().map(|past| recent.mean(past)).collect();
     let mut report = Report::of_last_k(numbers.len(), recent.source, recent.newest, recent.strength);
     report.diagnostics.mean_absolute_error = mean_absolute_error(&floor, numbers);
     if member == Member::Baseline {
-        match learn(examples, numbers, &floor, &mut report) {
-            Ok((learned, spread)) => return (Numbers { recent, learned: Some(learned), spread }, report),
+        let scale = Scale::fit(Transform::fit(numbers), numbers);
+        match learn(examples, numbers, &floor, &scale, &mut report) {
+            Ok((learned, spread, scores)) => {
+                return (Numbers { recent, learned: Some(learned), scale, spread }, report, scores);
+            }
             Err(reason) => report.fallback = Some(reason),
         }
     }
     let residuals: Vec<f64> = numbers.iter().zip(&floor).map(|(number, floor)| number - floor).collect();
-    (Numbers { recent, learned: None, spread: Spread::fit(&floor, &residuals) }, report)
+    let spread = Spread::fit(&floor, &residuals);
+    (Numbers { recent, learned: None, scale: Scale::fit(Transform::Identity, numbers), spread }, report, floor)
 }
 
 /// The reason on failure; the report is touched on success only.
@@ -55,19 +66,17 @@ fn learn(
     examples: &Examples,
     numbers: &[f64],
     floor: &[f64],
+    scale: &Scale,
     report: &mut Report,
-) -> Result<(Learned, Spread), String> {
+) -> Result<(Learned, Spread, Vec<f64>), String> {
     if numbers.len() < EXAMPLES_MIN {
         return Err(format!("{} examples: at least {EXAMPLES_MIN} are needed", numbers.len()));
     }
-    let transform = Transform::fit(numbers);
-    let forward = |values: &[f64]| values.iter().map(|value| transform.forward(*value)).collect::<Vec<f64>>();
-    let transformed = forward(numbers);
-    let target = Standard::fit(&transformed);
-    if target.deviation <= 0.0 {
+    if !scale.varies() {
         return Err(format!("all {} targets are equal", numbers.len()));
     }
-    let standardised: Vec<f64> = transformed.iter().map(|value| (value - target.mean) / target.deviation).collect();
+    let standardised: Vec<f64> = numbers.iter().map(|number| scale.forward(*number)).collect();
+    let forward = |values: &[f64]| values.iter().map(|value| scale.transform.forward(*value)).collect::<Vec<f64>>();
     let columns = Columns::fit(&examples.features, std::slice::from_ref(&standardised));
     let solution = decompose(&columns, examples)?.solve(&standardised);
     let own = Standard::fit(&solution.held_out);
@@ -91,11 +100,10 @@ fn learn(
     report.weights = columns.per_feature(&solution.weights).iter().map(|weight| weight * per_unit).collect();
     let residuals: Vec<f64> = scores.iter().zip(&standardised).map(|(score, value)| value - slope * score).collect();
     let spread = Spread::fit(&scores, &residuals);
-    let learned =
-        Learned { columns, weights: solution.weights, intercept: solution.intercept, transform, target, blend, slope };
-    let points: Vec<f64> = scores.iter().map(|score| learned.quantiles(*score, &spread)[4]).collect();
+    let learned = Learned { columns, weights: solution.weights, intercept: solution.intercept, blend, slope };
+    let points: Vec<f64> = scores.iter().map(|score| scale.back(slope * score + spread.offsets(*score)[4])).collect();
     report.diagnostics.mean_absolute_error = mean_absolute_error(&points, numbers);
-    Ok((learned, spread))
+    Ok((learned, spread, scores))
 }
 
 impl Numbers {
@@ -103,21 +111,74 @@ impl Numbers {
     pub(super) fn predict(&self, features: &[f32], past: &Past) -> [f64; 9] {
         let floor = self.recent.mean(past);
         match &self.learned {
-            Some(learned) => learned.quantiles(learned.score(features, floor), &self.spread),
+            Some(learned) => {
+                let score = learned.score(features, self.scale.transform.forward(floor));
+                let point = learned.slope * score;
+                self.spread.offsets(score).map(|offset| self.scale.back(point + offset))
+            }
             None => self.spread.offsets(floor).map(|offset| floor + offset),
         }
+    }
+
+    /// The answer on the standardised scale.
+    pub(super) fn read(&self, features: &[f32], past: &Past) -> Reading {
+        let floor = self.recent.mean(past);
+        let score = match &self.learned {
+            Some(learned) => learned.score(features, self.scale.transform.forward(floor)),
+            None => floor,
+        };
+        self.read_score(score, past)
+    }
+
+    /// The answer for a score, the learner's own or without one that of `last-k`, on the standardised scale.
+    pub(super) fn read_score(&self, score: f64, past: &Past) -> Reading {
+        let floor = self.scale.forward(self.recent.mean(past));
+        let offsets = self.spread.offsets(score);
+        match &self.learned {
+            Some(learned) => Reading { point: learned.slope * score, floor, offsets },
+            None => {
+                Reading { point: floor, floor, offsets: offsets.map(|offset| offset / self.scale.target.deviation) }
+            }
+        }
+    }
+
+    /// The scale on which targets are learned.
+    pub(super) fn scale(&self) -> &Scale {
+        &self.scale
+    }
+
+    /// Whether there is more than `last-k`.
+    pub(super) fn is_learned(&self) -> bool {
+        self.learned.is_some()
+    }
+}
+
+impl Scale {
+    fn fit(transform: Transform, numbers: &[f64]) -> Self {
+        let transformed: Vec<f64> = numbers.iter().map(|number| transform.forward(*number)).collect();
+        Self { transform, target: Standard::fit(&transformed) }
+    }
+
+    /// Whether the context's numbers differ. Where they do not, nothing can be placed on the scale.
+    pub(crate) fn varies(&self) -> bool {
+        self.target.deviation > 0.0
+    }
+
+    /// A number on the scale.
+    pub(crate) fn forward(&self, number: f64) -> f64 {
+        (self.transform.forward(number) - self.target.mean) / self.target.deviation
+    }
+
+    /// The number at a place of the scale.
+    pub(crate) fn back(&self, place: f64) -> f64 {
+        self.transform.back(place * self.target.deviation + self.target.mean)
     }
 }
 
 impl Learned {
+    /// The score, where the floor is transformed, though not standardised.
     fn score(&self, features: &[f32], floor: f64) -> f64 {
         let own = self.intercept + dot(&self.weights, &self.columns.row(features));
-        self.blend.score(own, self.transform.forward(floor))
-    }
-
-    fn quantiles(&self, score: f64, spread: &Spread) -> [f64; 9] {
-        let point = self.slope * score;
-        let place = |offset: f64| (point + offset) * self.target.deviation + self.target.mean;
-        spread.offsets(score).map(|offset| self.transform.back(place(offset)))
+        self.blend.score(own, floor)
     }
 }

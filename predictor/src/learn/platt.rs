@@ -86,7 +86,7 @@ impl Logistic {
 }
 
 /// The logistic function.
-pub(super) fn probability(logit: f64) -> f64 {
+pub(crate) fn probability(logit: f64) -> f64 {
     if logit >= 0.0 {
         1.0 / (1.0 + (-logit).exp())
     } else {
@@ -96,7 +96,7 @@ pub(super) fn probability(logit: f64) -> f64 {
 }
 
 /// The inverse of [`probability`], held off the ends.
-pub(super) fn log_odds(probability: f64) -> f64 {
+pub(crate) fn log_odds(probability: f64) -> f64 {
     let held = probability.clamp(1e-9, 1.0 - 1e-9);
     (held / (1.0 - held)).ln()
 }

@@ -1,6 +1,39 @@
 //! `foreshore-small`: a small pretrained transformer over cells that corrects the closed-form `baseline`.
+//!
+//! The baseline is the *anchor*: the network sees what it says of every row (of the context's rows without their own
+//! target), and what comes out is added to it. An untrained network adds nothing.
+//!
+//! [`prepare`] turns an [`Episode`] into numbers, on any thread; a [`Trainer`] learns from many of them; [`evaluate`]
+//! compares [`Weights`] with their anchor.
+
+mod batch;
+mod config;
+mod error;
+mod evaluate;
+#[cfg(test)]
+mod fixture;
+mod forward;
+mod layers;
+mod net;
+mod optimiser;
+mod own;
+mod prepare;
+mod screen;
+mod sight;
+mod state;
+#[cfg(test)]
+mod tests;
+mod train;
+mod weights;
 
 use crate::learn::Examples;
+
+pub use config::{Config, Schedule};
+pub use error::Error;
+pub use evaluate::{Compared, Pair, Scores, evaluate};
+pub use prepare::{Prepared, prepare};
+pub use train::{Loss, Trainer};
+pub use weights::Weights;
 
 /// What the network learns from and is judged on: a labelled context, and queries of the same task whose targets are
 /// known too. No query is older than the context's newest example had matured.
