@@ -4,7 +4,7 @@ use std::path::Path;
 
 use predictor::learn::metrics::{auroc, mean_absolute_error};
 use predictor::learn::{self, Estimate, Member, Targets};
-use predictor::small::{Compared, Episode, Prepared, Weights, evaluate, prepare};
+use predictor::small::{Compared, Episode, Pair, Prepared, Scores, Weights, evaluate, prepare};
 use serde_json::{Value as Json, json};
 
 use crate::Error;
@@ -16,30 +16,30 @@ use crate::stream::{DEVELOPMENT, banks};
 /// Sizes of contexts that are watched.
 const CONTEXTS: [usize; 4] = [10, 30, 100, 300];
 
-/// Episodes of one family and size.
+/// One task that is not learned from.
 #[derive(Debug)]
-struct Group {
+struct Watched {
     family: Family,
     context: usize,
-    episodes: Vec<Prepared>,
-    /// Areas under the ROC curve of the closed-form members, one per episode of a yes-or-no task.
-    closed: Vec<Closed>,
+    prepared: Prepared,
+    /// How good the closed-form members are: AUROC, for numbers the error in standard deviations.
+    closed: Option<Closed>,
 }
 
-/// How good the closed-form members are on one episode.
+/// The quality of the closed-form members.
 #[derive(Debug, Clone, Copy)]
-enum Closed {
-    Binary { baseline: f64, last_k: f64 },
-    Numbers { baseline: f64, last_k: f64 },
+struct Closed {
+    baseline: f64,
+    last_k: f64,
 }
 
 /// Tasks that are not learned from.
 #[derive(Debug)]
 pub(crate) struct Development {
-    groups: Vec<Group>,
+    watched: Vec<Watched>,
 }
 
-/// Scores over some groups.
+/// Scores over some of the tasks.
 #[derive(Debug, Clone)]
 pub struct Report {
     /// Which family; `None` for all.
@@ -51,11 +51,12 @@ pub struct Report {
 }
 
 /// The members side by side, in means over episodes.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Line {
-    compared: Compared,
-    baseline: f64,
-    last_k: f64,
+    episodes: usize,
+    loss: Pair,
+    /// Over the episodes on which every member can be judged.
+    quality: Option<(usize, Pair, Closed)>,
 }
 
 impl Development {
@@ -65,33 +66,25 @@ impl Development {
     ///
     /// When the scratch folder cannot be used.
     pub(crate) fn draw(recipe: &Recipe, databases: usize, scratch: &Path) -> Result<Self, Error> {
-        let config = recipe.config();
-        let mut groups: Vec<Group> = Vec::new();
+        let mut watched = Vec::new();
         for (number, family) in (0..).zip(Family::ALL) {
-            let new = |context| Group { family, context, episodes: Vec::new(), closed: Vec::new() };
-            let mut of_family: Vec<Group> = CONTEXTS.map(new).into();
             for place in 0..databases {
                 let mut dice = Dice::new(recipe.seed, &[DEVELOPMENT, number, place as u64]);
                 for bank in banks(recipe, &mut dice, family, scratch)? {
-                    for group in &mut of_family {
-                        let Some(episode) = bank.episode(&mut dice, group.context, recipe.data.queries) else {
-                            continue;
-                        };
-                        if let Some(prepared) = prepare(&episode, &config, dice.bits()) {
-                            group.episodes.push(prepared);
-                            group.closed.extend(closed(&episode));
-                        }
+                    for context in CONTEXTS {
+                        let Some(episode) = bank.episode(&mut dice, context, recipe.data.queries) else { continue };
+                        let Some(prepared) = prepare(&episode, &recipe.config(), dice.bits()) else { continue };
+                        watched.push(Watched { family, context, prepared, closed: closed(&episode) });
                     }
                 }
             }
-            groups.extend(of_family);
         }
-        Ok(Self { groups })
+        Ok(Self { watched })
     }
 
-    /// How many episodes there are.
+    /// How many tasks there are.
     pub(crate) fn len(&self) -> usize {
-        self.groups.iter().map(|group| group.episodes.len()).sum()
+        self.watched.len()
     }
 
     /// All together, by size, and by family and size.
@@ -100,36 +93,63 @@ impl Development {
     ///
     /// When the network fails.
     pub(crate) fn reports(&self, weights: &Weights) -> Result<Vec<Report>, Error> {
-        let mut reports = vec![self.report(weights, None, None)?];
-        for context in CONTEXTS {
-            reports.push(self.report(weights, None, Some(context))?);
-        }
-        for family in Family::ALL {
-            for context in CONTEXTS {
-                reports.push(self.report(weights, Some(family), Some(context))?);
-            }
-        }
-        Ok(reports)
+        let score = |watched: &Watched| evaluate(weights, std::slice::from_ref(&watched.prepared));
+        let scores = self.watched.iter().map(score).collect::<Result<Vec<Scores>, _>>()?;
+        let mut wanted = vec![(None, None)];
+        wanted.extend(CONTEXTS.map(|context| (None, Some(context))));
+        wanted.extend(Family::ALL.iter().flat_map(|family| CONTEXTS.map(|context| (Some(*family), Some(context)))));
+        Ok(wanted.into_iter().map(|(family, context)| self.report(&scores, family, context)).collect())
     }
 
-    fn report(&self, weights: &Weights, family: Option<Family>, context: Option<usize>) -> Result<Report, Error> {
-        let of = |group: &&Group| {
-            family.is_none_or(|family| family == group.family) && context.is_none_or(|size| size == group.context)
+    fn report(&self, scores: &[Scores], family: Option<Family>, context: Option<usize>) -> Report {
+        let chosen = self.watched.iter().zip(scores).filter(|(watched, _)| {
+            family.is_none_or(|family| family == watched.family) && context.is_none_or(|size| size == watched.context)
+        });
+        let line = |of: fn(&Scores) -> Option<Compared>| {
+            Line::mean(chosen.clone().filter_map(|(watched, scores)| Some((of(scores)?, watched.closed))).collect())
         };
-        let groups: Vec<&Group> = self.groups.iter().filter(of).collect();
-        let episodes: Vec<Prepared> = groups.iter().flat_map(|group| group.episodes.iter().cloned()).collect();
-        let scores = evaluate(weights, &episodes)?;
-        let closed: Vec<Closed> = groups.iter().flat_map(|group| group.closed.iter().copied()).collect();
-        let line = |compared: Option<Compared>, binary: bool| {
-            let pairs = closed.iter().filter_map(|closed| match *closed {
-                Closed::Binary { baseline, last_k } if binary => Some((baseline, last_k)),
-                Closed::Numbers { baseline, last_k } if !binary => Some((baseline, last_k)),
-                Closed::Binary { .. } | Closed::Numbers { .. } => None,
-            });
-            let (baselines, lasts): (Vec<f64>, Vec<f64>) = pairs.unzip();
-            compared.map(|compared| Line { compared, baseline: mean(&baselines), last_k: mean(&lasts) })
+        Report { family, context, binary: line(|scores| scores.binary), numbers: line(|scores| scores.numbers) }
+    }
+}
+
+impl Line {
+    fn mean(all: Vec<(Compared, Option<Closed>)>) -> Option<Self> {
+        let pair = |pairs: &[Pair]| Pair {
+            network: mean(&pairs.iter().map(|pair| pair.network).collect::<Vec<_>>()),
+            anchor: mean(&pairs.iter().map(|pair| pair.anchor).collect::<Vec<_>>()),
         };
-        Ok(Report { family, context, binary: line(scores.binary, true), numbers: line(scores.numbers, false) })
+        let losses: Vec<Pair> = all.iter().map(|(compared, _)| compared.loss).collect();
+        let judged = all.iter().filter_map(|(compared, closed)| Some((compared.quality?, (*closed)?)));
+        let (qualities, closed): (Vec<Pair>, Vec<Closed>) = judged.unzip();
+        let closed = Closed {
+            baseline: mean(&closed.iter().map(|closed| closed.baseline).collect::<Vec<_>>()),
+            last_k: mean(&closed.iter().map(|closed| closed.last_k).collect::<Vec<_>>()),
+        };
+        let quality = (!qualities.is_empty()).then(|| (qualities.len(), pair(&qualities), closed));
+        (!losses.is_empty()).then(|| Self { episodes: losses.len(), loss: pair(&losses), quality })
+    }
+
+    fn json(&self, quality: &str) -> Json {
+        json!({
+            "episodes": self.episodes,
+            "loss": {"network": self.loss.network, "anchor": self.loss.anchor},
+            quality: self.quality.map(|(episodes, pair, closed)| json!({
+                "episodes": episodes, "network": pair.network, "anchor": pair.anchor,
+                "baseline": closed.baseline, "last_k": closed.last_k,
+            })),
+        })
+    }
+
+    fn text(&self, kind: &str, quality: &str) -> String {
+        let Self { episodes, loss, .. } = self;
+        let mut text = format!("  | {episodes:>4} {kind}: loss {:.4} (anchor {:.4})", loss.network, loss.anchor);
+        if let Some((_, pair, closed)) = self.quality {
+            text += &format!(
+                ", {quality} {:.4} (anchor {:.4}, baseline {:.4}, last-k {:.4})",
+                pair.network, pair.anchor, closed.baseline, closed.last_k
+            );
+        }
+        text
     }
 }
 
@@ -137,23 +157,11 @@ impl Report {
     /// As one entry of a log.
     #[must_use]
     pub fn json(&self) -> Json {
-        let side = |line: &Option<Line>, quality: &str| {
-            line.as_ref().map(|line| {
-                json!({
-                    "episodes": line.compared.episodes,
-                    "loss": {"network": line.compared.loss.network, "anchor": line.compared.loss.anchor},
-                    quality: line.compared.quality.as_ref().map(|pair| json!({
-                        "network": pair.network, "anchor": pair.anchor,
-                        "baseline": line.baseline, "last_k": line.last_k,
-                    })),
-                })
-            })
-        };
         json!({
             "family": self.family.map_or("all", Family::name),
             "context": self.context,
-            "binary": side(&self.binary, "auroc"),
-            "numbers": side(&self.numbers, "mean_absolute_error"),
+            "binary": self.binary.as_ref().map(|line| line.json("auroc")),
+            "numbers": self.numbers.as_ref().map(|line| line.json("mean_absolute_error")),
         })
     }
 
@@ -162,20 +170,8 @@ impl Report {
     pub fn line(&self) -> String {
         let context = self.context.map_or("all".to_owned(), |size| size.to_string());
         let mut line = format!("{:<9} n {context:>4}", self.family.map_or("all", Family::name));
-        if let Some(Line { compared, baseline, last_k }) = &self.binary {
-            let Compared { episodes, loss, quality } = compared;
-            line += &format!("  | {episodes:>4} binary: loss {:.4} (anchor {:.4})", loss.network, loss.anchor);
-            if let Some(quality) = quality {
-                line += &format!(
-                    ", AUROC {:.4} (anchor {:.4}, baseline {baseline:.4}, last-k {last_k:.4})",
-                    quality.network, quality.anchor
-                );
-            }
-        }
-        if let Some(Line { compared, .. }) = &self.numbers {
-            let Compared { episodes, loss, .. } = compared;
-            line += &format!("  | {episodes:>4} numbers: loss {:.4} (anchor {:.4})", loss.network, loss.anchor);
-        }
+        line += &self.binary.as_ref().map_or(String::new(), |line| line.text("binary", "AUROC"));
+        line += &self.numbers.as_ref().map_or(String::new(), |line| line.text("numbers", "error"));
         line
     }
 }
@@ -202,11 +198,7 @@ fn closed(episode: &Episode) -> Option<Closed> {
             Targets::Classes { .. } => None,
         }
     };
-    let (baseline, last_k) = (quality(Member::Baseline)?, quality(Member::LastK)?);
-    Some(match episode.queries.targets {
-        Targets::Numbers(_) => Closed::Numbers { baseline, last_k },
-        Targets::Binary(_) | Targets::Classes { .. } => Closed::Binary { baseline, last_k },
-    })
+    Some(Closed { baseline: quality(Member::Baseline)?, last_k: quality(Member::LastK)? })
 }
 
 fn spread(values: &[f64]) -> f64 {

@@ -57,7 +57,7 @@ pub(crate) fn states(
     groups: &Panel,
     group_of: &dyn Fn(usize, usize) -> usize,
 ) -> Panel {
-    let weights: Vec<f64> = dice.shares(4, 1.0).into_iter().map(f64::sqrt).collect();
+    let weights: Vec<f64> = dice.shares(4, 1.2).into_iter().map(|share| 1.25 * share.sqrt()).collect();
     let memory = dice.pick(&[0.8, 0.95, 0.98, 0.995]);
     let own: Vec<f64> = (0..units).map(|_| dice.normal()).collect();
     let drift = series(dice, periods, units, memory);

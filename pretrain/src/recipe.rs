@@ -101,8 +101,8 @@ impl Default for Data {
             steps: 16,
             tasks: 2,
             queries: 48,
-            rows: 3_072,
-            episodes: 24,
+            rows: 1_536,
+            episodes: 14,
             contexts: contexts.into_iter().zip(weights).collect(),
             examples: vec![(400, 0.5), (900, 0.35), (1_800, 0.15)],
         }

@@ -130,14 +130,14 @@ fn market(dice: &mut Dice) -> Market {
         people,
         products: dice.within(3, 30),
         rate: dice.between(-1.6, 0.5),
-        spread: dice.between(0.3, 1.2),
+        spread: dice.between(0.4, 1.4),
         season: (dice.pick(&[0.0, 0.3, 0.6]), dice.between(5.0, 30.0)),
         pull: (dice.pick(&[0.0, 0.5, 1.0, 1.5]), Mechanism::draw(dice, SEEN)),
         doubt: (dice.pick(&[0.0, 0.7, 1.5, 2.5]), Mechanism::draw(dice, SEEN)),
-        amount: (dice.between(0.0, 4.0), dice.between(0.3, 1.1), dice.between(0.2, 1.0)),
+        amount: (dice.between(0.0, 4.0), dice.between(0.4, 1.3), dice.scale(0.15, 1.0)),
         heavy: dice.chance(0.4),
         free: if dice.chance(0.2) { dice.between(0.1, 0.6) } else { 0.0 },
-        returned: (dice.between(-4.0, 0.0), dice.between(0.3, 1.8)),
+        returned: (dice.between(-4.0, 0.0), dice.between(0.4, 2.2)),
         incident: dice.chance(0.25).then(|| (dice.below(2), dice.below(2), dice.within(2, 10))),
     }
 }

@@ -73,14 +73,14 @@ pub(super) fn draw(dice: &mut Dice) -> (Vec<Draft>, Vec<Question>) {
 fn risk(dice: &mut Dice) -> Risk {
     Risk {
         base: 0.0,
-        shop_spell: dice.between(0.5, 5.0) * dice.pick(&[0.0, 1.0, 1.0]),
+        shop_spell: dice.between(1.0, 6.0) * dice.pick(&[0.0, 1.0, 1.0]),
         card_spell: dice.between(0.0, 4.0) * dice.pick(&[0.0, 1.0, 1.0]),
         reach: dice.between(0.2, 1.0),
         swell: dice.between(0.0, 2.0),
-        card: dice.pick(&[0.0, 0.8]),
-        shop: dice.pick(&[0.0, 0.8]),
+        card: dice.pick(&[0.0, 0.8, 1.5]),
+        shop: dice.pick(&[0.0, 0.8, 1.5]),
         jump: dice.pick(&[0.0, 0.0, 1.5]),
-        twist: (dice.pick(&[0.0, 1.0, 2.0, 3.5]), Mechanism::draw(dice, SEEN)),
+        twist: (dice.pick(&[0.0, 1.5, 2.5, 4.0]), Mechanism::draw(dice, SEEN)),
         ring: dice.pick(&[0.0, 0.0, 4.0]),
     }
 }

@@ -78,7 +78,7 @@ fn client(dice: &mut Dice, days: f64, per_client: f64, kin: &[f64]) -> Client {
 fn loans(dice: &mut Dice, clients: &[Client], days: f64, conjunction: f64, kin: &[f64]) -> Vec<Loan> {
     let twist = Mechanism::draw(dice, SEEN);
     let other = Mechanism::draw(dice, SEEN);
-    let (twist_weight, other_weight) = (dice.between(0.5, 3.0), dice.pick(&[0.0, 0.0, 1.0]));
+    let (twist_weight, other_weight) = (dice.between(0.8, 4.0), dice.pick(&[0.0, 0.0, 1.0]));
     let (hidden, shared) = (dice.pick(&[0.0, 0.5, 1.0]), dice.pick(&[0.0, 0.7, 1.5]));
     let each = dice.between(0.8, 2.0);
     let mut all = Vec::new();

@@ -43,7 +43,7 @@ fn log_odds(dice: &mut Dice, hidden: &[Vec<f64>], columns: &[Vec<f64>]) -> Vec<f
     let chosen = dice.choose(6, columns.len());
     let inputs = if direct { chosen.len() } else { hidden[0].len() };
     let twists: Vec<(f64, Mechanism)> =
-        (0..dice.within(1, 2)).map(|_| (dice.between(0.5, 3.0), Mechanism::draw(dice, inputs))).collect();
+        (0..dice.within(1, 2)).map(|_| (dice.between(0.8, 4.0), Mechanism::draw(dice, inputs))).collect();
     let of = |row: usize| -> Vec<f64> {
         if direct { chosen.iter().map(|column| columns[*column][row]).collect() } else { hidden[row].clone() }
     };
@@ -66,7 +66,7 @@ fn items(dice: &mut Dice, log_odds: &[f64], hidden: &[Vec<f64>], timed: bool) ->
     let balance = super::balance(dice, 0.02, 0.7);
     let base = super::offset(log_odds.iter().copied(), balance);
     let drift = if timed { dice.pick(&[0.0, 0.0, 1.5]) } else { 0.0 };
-    let (noise, parts, heavy) = (dice.between(0.1, 1.5), dice.within(3, 6), dice.between(0.3, 1.2));
+    let (noise, parts, heavy) = (dice.scale(0.1, 1.5), dice.within(3, 6), dice.between(0.3, 1.2));
     let (shape, names) = (dice.below(3), dice.shuffled(parts));
     for (place, (log_odds, row)) in log_odds.iter().zip(hidden).enumerate() {
         let age = float(place) / float(hidden.len());

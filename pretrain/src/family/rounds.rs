@@ -59,7 +59,7 @@ pub(super) fn draw(dice: &mut Dice) -> (Vec<Draft>, Vec<Question>) {
 }
 
 fn league(dice: &mut Dice) -> League {
-    let rounds = dice.within(30, 110);
+    let rounds = dice.within(40, 130);
     let gap = dice.pick(&[1.0, 7.0, 14.0, 30.0]);
     let length = dice.within(6, 20);
     let pause = if dice.chance(0.6) { gap * float(dice.within(2, 8)) } else { 0.0 };
@@ -69,7 +69,7 @@ fn league(dice: &mut Dice) -> League {
         day += gap * dice.between(0.8, 1.2) + if round % length == 0 { pause } else { 0.0 };
         days.push(day.round().max(day.floor()));
     }
-    let (people, groups) = (dice.within(16, 70), dice.within(2, 12));
+    let (people, groups) = (dice.within(20, 90), dice.within(2, 12));
     let span = float(rounds);
     let from = (0..people).map(|_| dice.between(-span / 2.0, span - 5.0)).collect::<Vec<_>>();
     let stay = span * dice.between(0.2, 0.8);
@@ -85,12 +85,12 @@ fn league(dice: &mut Dice) -> League {
         })
         .collect();
     let season = (0..rounds).map(|round| round / length).collect();
-    League { days, season, gap, groups, people, group_of, from, until, field: dice.within(6, 26) }
+    League { days, season, gap, groups, people, group_of, from, until, field: dice.within(8, 28) }
 }
 
 fn starts(dice: &mut Dice, league: &League, form: &Panel, care: &Panel) -> Vec<Start> {
-    let noise = dice.between(0.2, 1.5);
-    let (care_weight, care_bias) = (dice.between(0.3, 2.5), dice.between(-2.5, 1.5));
+    let noise = dice.scale(0.12, 1.2);
+    let (care_weight, care_bias) = (dice.between(0.5, 3.0), dice.between(-2.5, 1.5));
     let luck_weight = dice.pick(&[0.0, 0.8]);
     let twist = Mechanism::draw(dice, 3);
     let twist_weight = dice.pick(&[0.0, 0.0, 0.7, 1.5]);
