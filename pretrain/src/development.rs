@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use predictor::learn::metrics::{auroc, mean_absolute_error};
+use predictor::learn::metrics::auroc;
 use predictor::learn::{self, Estimate, Member, Targets};
 use predictor::small::{Compared, Episode, Pair, Prepared, Scores, Weights, evaluate, prepare};
 use serde_json::{Value as Json, json};
@@ -22,11 +22,10 @@ struct Watched {
     family: Family,
     context: usize,
     prepared: Prepared,
-    /// How good the closed-form members are: AUROC, for numbers the error in standard deviations.
     closed: Option<Closed>,
 }
 
-/// The quality of the closed-form members.
+/// Areas under the ROC curve of the closed-form members.
 #[derive(Debug, Clone, Copy)]
 struct Closed {
     baseline: f64,
@@ -55,8 +54,9 @@ pub struct Report {
 struct Line {
     episodes: usize,
     loss: Pair,
-    /// Over the episodes on which every member can be judged.
-    quality: Option<(usize, Pair, Closed)>,
+    /// Areas under the ROC curve over the yes-or-no episodes on which every member can be judged; for numbers the
+    /// errors in standard deviations, of network and anchor only.
+    quality: Option<(usize, Pair, Option<Closed>)>,
 }
 
 impl Development {
@@ -105,26 +105,32 @@ impl Development {
         let chosen = self.watched.iter().zip(scores).filter(|(watched, _)| {
             family.is_none_or(|family| family == watched.family) && context.is_none_or(|size| size == watched.context)
         });
-        let line = |of: fn(&Scores) -> Option<Compared>| {
-            Line::mean(chosen.clone().filter_map(|(watched, scores)| Some((of(scores)?, watched.closed))).collect())
+        let line = |number: bool| {
+            let of = |scores: &Scores| if number { scores.numbers } else { scores.binary };
+            let all = chosen.clone().filter_map(|(watched, scores)| Some((of(scores)?, watched.closed)));
+            Line::mean(&all.collect::<Vec<_>>(), number)
         };
-        Report { family, context, binary: line(|scores| scores.binary), numbers: line(|scores| scores.numbers) }
+        Report { family, context, binary: line(false), numbers: line(true) }
     }
 }
 
 impl Line {
-    fn mean(all: Vec<(Compared, Option<Closed>)>) -> Option<Self> {
+    fn mean(all: &[(Compared, Option<Closed>)], number: bool) -> Option<Self> {
         let pair = |pairs: &[Pair]| Pair {
             network: mean(&pairs.iter().map(|pair| pair.network).collect::<Vec<_>>()),
             anchor: mean(&pairs.iter().map(|pair| pair.anchor).collect::<Vec<_>>()),
         };
         let losses: Vec<Pair> = all.iter().map(|(compared, _)| compared.loss).collect();
-        let judged = all.iter().filter_map(|(compared, closed)| Some((compared.quality?, (*closed)?)));
-        let (qualities, closed): (Vec<Pair>, Vec<Closed>) = judged.unzip();
-        let closed = Closed {
+        let closed: Vec<Closed> =
+            all.iter().filter(|(compared, _)| compared.quality.is_some()).filter_map(|(_, closed)| *closed).collect();
+        // Where the closed-form members were judged at all, only the episodes where they were.
+        let judged = |closed: &Option<Closed>| closed.is_some() || number;
+        let qualities = all.iter().filter(|(_, closed)| judged(closed)).filter_map(|(compared, _)| compared.quality);
+        let qualities: Vec<Pair> = qualities.collect();
+        let closed = (!closed.is_empty()).then(|| Closed {
             baseline: mean(&closed.iter().map(|closed| closed.baseline).collect::<Vec<_>>()),
             last_k: mean(&closed.iter().map(|closed| closed.last_k).collect::<Vec<_>>()),
-        };
+        });
         let quality = (!qualities.is_empty()).then(|| (qualities.len(), pair(&qualities), closed));
         (!losses.is_empty()).then(|| Self { episodes: losses.len(), loss: pair(&losses), quality })
     }
@@ -135,7 +141,7 @@ impl Line {
             "loss": {"network": self.loss.network, "anchor": self.loss.anchor},
             quality: self.quality.map(|(episodes, pair, closed)| json!({
                 "episodes": episodes, "network": pair.network, "anchor": pair.anchor,
-                "baseline": closed.baseline, "last_k": closed.last_k,
+                "baseline": closed.map(|closed| closed.baseline), "last_k": closed.map(|closed| closed.last_k),
             })),
         })
     }
@@ -144,10 +150,11 @@ impl Line {
         let Self { episodes, loss, .. } = self;
         let mut text = format!("  | {episodes:>4} {kind}: loss {:.4} (anchor {:.4})", loss.network, loss.anchor);
         if let Some((_, pair, closed)) = self.quality {
-            text += &format!(
-                ", {quality} {:.4} (anchor {:.4}, baseline {:.4}, last-k {:.4})",
-                pair.network, pair.anchor, closed.baseline, closed.last_k
-            );
+            text += &format!(", {quality} {:.4} (anchor {:.4}", pair.network, pair.anchor);
+            if let Some(Closed { baseline, last_k }) = closed {
+                text += &format!(", baseline {baseline:.4}, last-k {last_k:.4}");
+            }
+            text.push(')');
         }
         text
     }
@@ -176,35 +183,19 @@ impl Report {
     }
 }
 
-/// The closed-form members on one episode; `None` where they cannot be judged by one number.
+/// The closed-form members on one yes-or-no episode. (The errors of numbers are on scales of their own.)
 fn closed(episode: &Episode) -> Option<Closed> {
+    let Targets::Binary(truths) = &episode.queries.targets else { return None };
     let quality = |member| {
         let fitted = learn::fit(member, &episode.context, 0).ok()?;
-        let queries = &episode.queries;
-        let answer = |place: usize| fitted.predict(queries.features.row(place), &queries.past[place]);
-        let answers: Vec<f64> = (0..queries.targets.len())
-            .map(|place| match answer(place) {
+        let answer =
+            |place: usize| match fitted.predict(episode.queries.features.row(place), &episode.queries.past[place]) {
                 Estimate::Binary(probability) => probability,
-                Estimate::Quantiles(values) => values[4],
-                Estimate::Classes(_) => 0.0,
-            })
-            .collect();
-        match &queries.targets {
-            Targets::Binary(truths) => auroc(&answers, truths),
-            Targets::Numbers(truths) => {
-                let scale = spread(truths);
-                mean_absolute_error(&answers, truths).map(|error| error / scale)
-            }
-            Targets::Classes { .. } => None,
-        }
+                Estimate::Classes(_) | Estimate::Quantiles(_) => unreachable!("the targets are yes or no"),
+            };
+        auroc(&(0..truths.len()).map(answer).collect::<Vec<_>>(), truths)
     };
     Some(Closed { baseline: quality(Member::Baseline)?, last_k: quality(Member::LastK)? })
-}
-
-fn spread(values: &[f64]) -> f64 {
-    let mean = mean(values);
-    let squares = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>();
-    (squares / float(values.len().max(1))).sqrt().max(1e-9)
 }
 
 fn mean(values: &[f64]) -> f64 {

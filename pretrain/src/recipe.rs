@@ -87,18 +87,18 @@ pub struct Network {
 
 impl Default for Recipe {
     fn default() -> Self {
-        let steps = Schedule::default().steps;
-        Self { seed: 0, steps, data: Data::default(), schedule: Regime::default(), network: Network::default() }
+        let (data, schedule, network) = (Data::default(), Regime::default(), Network::default());
+        Self { seed: 0, steps: 1_300, data, schedule, network }
     }
 }
 
 impl Default for Data {
     fn default() -> Self {
         let contexts = [10, 16, 30, 50, 100, 160, 256, 512, 1_000];
-        let weights = [0.12, 0.12, 0.16, 0.16, 0.16, 0.12, 0.09, 0.05, 0.02];
+        let weights = [0.13, 0.13, 0.17, 0.18, 0.17, 0.11, 0.07, 0.03, 0.01];
         Self {
             databases: 16,
-            steps: 16,
+            steps: 24,
             tasks: 2,
             queries: 48,
             rows: 1_536,
@@ -111,15 +111,16 @@ impl Default for Data {
 
 impl Default for Regime {
     fn default() -> Self {
-        let Schedule { rate, warm_up, clip, average, decay, .. } = Schedule::default();
-        Self { rate, warm_up, clip, average, decay }
+        // A short run: the rate rises fast and the average forgets fast.
+        let Schedule { rate, clip, decay, .. } = Schedule::default();
+        Self { rate, warm_up: 50, clip, average: 0.995, decay }
     }
 }
 
 impl Default for Network {
     fn default() -> Self {
-        let Config { columns, cell, inducing, cell_heads, read_outs, row, row_heads, blocks, context } =
-            Config::default();
+        let Config { cell, inducing, cell_heads, read_outs, row, row_heads, blocks, context, .. } = Config::default();
+        let columns = 24;
         Self { columns, cell, inducing, cell_heads, read_outs, row, row_heads, blocks, context }
     }
 }

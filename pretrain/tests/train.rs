@@ -40,9 +40,10 @@ fn watch(threads: usize, stop_after: Option<u64>, development: usize) -> Watch {
 
 /// Trains in `path`; the weights and the state.
 fn run(path: &Path, recipe: &Recipe, watch: &Watch) -> (Vec<u8>, Vec<u8>) {
-    let folder = Folder::open(path).unwrap();
-    train(recipe, &folder, watch, &AtomicBool::new(false), &mut |_| {}).unwrap();
-    (fs::read(folder.weights()).unwrap(), fs::read(folder.state()).unwrap())
+    let folder = Folder::open(path).expect("a folder");
+    train(recipe, &folder, watch, &AtomicBool::new(false), &mut |_| {}).expect("a run");
+    let read = |path: std::path::PathBuf| fs::read(path).expect("a file of the run");
+    (read(folder.weights()), read(folder.state()))
 }
 
 #[test]
