@@ -5,7 +5,7 @@ use relational::Prediction;
 
 use super::Config;
 use super::batch::Batch;
-use super::layers::{linear, rms_norm};
+use super::layers::{linear, raise, rms_norm};
 use super::net::Net;
 
 /// Corrections are held within this, smoothly.
@@ -41,7 +41,7 @@ impl Net<Tensor> {
             let from = if place + 1 == self.blocks.len() { from } else { 0 };
             rows = block.among(&rows, config.row_heads, Some(context), from)?;
         }
-        let raised = linear(&rms_norm(&rows, &self.norm)?, &self.head)?.broadcast_add(&self.head_bias)?.relu()?;
+        let raised = raise(&linear(&rms_norm(&rows, &self.norm)?, &self.head)?, &self.head_bias)?;
         let outputs = linear(&raised, &self.out)?.broadcast_add(&self.out_bias)?;
         (outputs / CORRECTION_MAX)?.tanh()? * CORRECTION_MAX
     }

@@ -1,8 +1,9 @@
 //! Layers for training. Only operations that candle can differentiate: its fused softmax and norms are not among them,
-//! they cut the gradient without a word.
+//! they cut the gradient without a word. On a processor the same layers go through `fused`.
 
 use candle_core::{D, Result, Tensor};
 
+use super::fused::{self, Attend, Norm, Raise};
 use super::net::Block;
 
 /// Added to a mean square before its root is taken.
@@ -21,8 +22,21 @@ pub(super) fn linear(rows: &Tensor, matrix: &Tensor) -> Result<Tensor> {
 
 /// Rows divided by the root of their mean square, times a gain per place.
 pub(super) fn rms_norm(rows: &Tensor, gain: &Tensor) -> Result<Tensor> {
+    if fused::applies(rows) { rows.apply_op2(gain, Norm) } else { composed_norm(rows, gain) }
+}
+
+pub(super) fn composed_norm(rows: &Tensor, gain: &Tensor) -> Result<Tensor> {
     let scale = (rows.sqr()?.mean_keepdim(D::Minus1)? + SQUARE_MIN)?.sqrt()?.recip()?;
     rows.broadcast_mul(&scale)?.broadcast_mul(gain)
+}
+
+/// Rows plus a bias, the negative ones of the sums set to zero.
+pub(super) fn raise(rows: &Tensor, bias: &Tensor) -> Result<Tensor> {
+    if fused::applies(rows) { rows.apply_op2(bias, Raise) } else { composed_raise(rows, bias) }
+}
+
+pub(super) fn composed_raise(rows: &Tensor, bias: &Tensor) -> Result<Tensor> {
+    rows.broadcast_add(bias)?.relu()
 }
 
 /// Rows that are not negative and add up to 1.
@@ -36,6 +50,13 @@ pub(super) fn softmax(rows: &Tensor) -> Result<Tensor> {
 ///
 /// `queries` are batch × queries × width, scaled already; keys and values batch × keys × width.
 pub(super) fn attention(queries: &Tensor, keys: &Tensor, values: &Tensor, heads: usize) -> Result<Tensor> {
+    if fused::applies(queries) {
+        return queries.apply_op3(keys, values, Attend { heads });
+    }
+    composed_attention(queries, keys, values, heads)
+}
+
+pub(super) fn composed_attention(queries: &Tensor, keys: &Tensor, values: &Tensor, heads: usize) -> Result<Tensor> {
     if heads == 1 {
         return softmax(&queries.matmul(&keys.t()?)?)?.matmul(values);
     }
@@ -84,7 +105,7 @@ impl Block<Tensor> {
         let (keys, values) = (linear(source, &self.key)?, linear(source, &self.value)?);
         let mixed = attention(&spread(&queries)?, &keys, &values, heads)?;
         let rows = (spread(rows)? + linear(&mixed, &self.out)?)?;
-        let raised = linear(&rms_norm(&rows, &self.norm_alone)?, &self.up)?.broadcast_add(&self.up_bias)?.relu()?;
+        let raised = raise(&linear(&rms_norm(&rows, &self.norm_alone)?, &self.up)?, &self.up_bias)?;
         rows + linear(&raised, &self.down)?
     }
 

@@ -6,13 +6,17 @@
 //! [`prepare`] turns an [`Episode`] into numbers, on any thread; a [`Trainer`] learns from many of them; [`evaluate`]
 //! compares [`Weights`] with their anchor.
 
+mod attend;
 mod batch;
 mod config;
+mod dense;
 mod error;
 mod evaluate;
 #[cfg(test)]
 mod fixture;
 mod forward;
+mod fused;
+mod kernel;
 mod layers;
 mod net;
 mod optimiser;

@@ -4,7 +4,7 @@ use candle_core::{DType, Device, Tensor, Var};
 
 use super::batch::Batch;
 use super::fixture::{Ask, Noise, TINY, episode, mean};
-use super::layers::{attention, linear, rms_norm, softmax};
+use super::layers::{self, attention, linear, raise, rms_norm, softmax};
 use super::net::{Slot, slots};
 use super::train::{Parameters, groups};
 use super::*;
@@ -69,10 +69,55 @@ fn every_layer_passes_its_gradient() {
     let rows = normal(&[2, 5, 6], 1);
     check_gradient("linear", &[rows.clone(), normal(&[6, 4], 2)], |inputs| linear(&inputs[0], &inputs[1]));
     check_gradient("rms_norm", &[rows.clone(), normal(&[1, 6], 3)], |inputs| rms_norm(&inputs[0], &inputs[1]));
+    check_gradient("raise", &[rows.clone(), normal(&[1, 6], 3)], |inputs| raise(&inputs[0], &inputs[1]));
     check_gradient("softmax", std::slice::from_ref(&rows), |inputs| softmax(&inputs[0]));
     for heads in [1, 3] {
         let inputs = [rows.clone(), normal(&[2, 7, 6], 4), normal(&[2, 7, 6], 5)];
         check_gradient("attention", &inputs, |inputs| attention(&inputs[0], &inputs[1], &inputs[2], heads));
+    }
+}
+
+type Layer = fn(&[Tensor]) -> candle_core::Result<Tensor>;
+
+/// What a layer gives, and the gradient of each input of a weighted sum of it, in single precision.
+fn outcome(inputs: &[Tensor], layer: Layer) -> Vec<Vec<f32>> {
+    let single = |tensor: &Tensor| tensor.to_dtype(DType::F32).unwrap();
+    let variables: Vec<Var> = inputs.iter().map(|input| Var::from_tensor(&single(input)).unwrap()).collect();
+    let tensors: Vec<Tensor> = variables.iter().map(|variable| variable.as_tensor().clone()).collect();
+    let given = layer(&tensors).unwrap();
+    let weighed = (&given * single(&normal(given.dims(), 99))).unwrap();
+    let gradients = weighed.sum_all().unwrap().backward().unwrap();
+    let gradients = variables.iter().map(|variable| gradients.get(variable).unwrap().clone());
+    let tensors = std::iter::once(given).chain(gradients);
+    tensors.map(|tensor| tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap()).collect()
+}
+
+#[test]
+fn fused_layers_are_the_composed_ones() {
+    let rows = normal(&[2, 5, 6], 1);
+    let attended = [rows.clone(), normal(&[2, 7, 6], 4), normal(&[2, 7, 6], 5)];
+    let vector = [rows, normal(&[1, 6], 3)];
+    let pairs: [(&[Tensor], Layer, Layer); 4] = [
+        (&vector, |inputs| rms_norm(&inputs[0], &inputs[1]), |inputs| layers::composed_norm(&inputs[0], &inputs[1])),
+        (&vector, |inputs| raise(&inputs[0], &inputs[1]), |inputs| layers::composed_raise(&inputs[0], &inputs[1])),
+        (
+            &attended,
+            |inputs| attention(&inputs[0], &inputs[1], &inputs[2], 1),
+            |inputs| layers::composed_attention(&inputs[0], &inputs[1], &inputs[2], 1),
+        ),
+        (
+            &attended,
+            |inputs| attention(&inputs[0], &inputs[1], &inputs[2], 3),
+            |inputs| layers::composed_attention(&inputs[0], &inputs[1], &inputs[2], 3),
+        ),
+    ];
+    for (place, (inputs, fused, composed)) in pairs.into_iter().enumerate() {
+        for (fused, composed) in outcome(inputs, fused).iter().zip(&outcome(inputs, composed)) {
+            assert_eq!(fused.len(), composed.len());
+            for (fused, composed) in fused.iter().zip(composed) {
+                assert!((fused - composed).abs() < 1e-5 * (1.0 + composed.abs()), "{place}: {fused} {composed}");
+            }
+        }
     }
 }
 
