@@ -346,6 +346,8 @@ impl Source for KafkaSource {
         }
         let moved = self.lanes.iter().zip(before).filter(|(lane, before)| lane.next != *before);
         delivery.next = moved.map(|(lane, _)| at(&lane.partition, lane.next)).collect();
+        let behind = self.lanes.iter().enumerate().filter(|(index, _)| self.merge.is_behind(*index));
+        delivery.behind = behind.map(|(_, lane)| lane.partition.clone()).collect();
         Ok(delivery)
     }
 

@@ -8,6 +8,7 @@ pub mod files;
 pub mod kafka;
 pub mod ndjson;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use relational::{Change, DeadLetter, EventTime, Position};
@@ -30,6 +31,9 @@ pub struct Delivery {
     pub set_aside: Vec<(&'static str, u64)>,
     /// Source clock without a change (heartbeats): event time that the source has reached.
     pub reached: Option<EventTime>,
+    /// Topic and partition of those that have not been read to their end, while each partition's records come as they
+    /// arrive. None while all partitions come in one order of time.
+    pub behind: Vec<(Arc<str>, i32)>,
 }
 
 /// Where changes come from.

@@ -75,6 +75,11 @@ impl Merge {
         Some((index, record))
     }
 
+    /// Whether a partition has more to come, now that its records are not held back for those of the others.
+    pub(super) fn is_behind(&self, lane: usize) -> bool {
+        self.live && !self.lanes[lane].at_end
+    }
+
     /// Whether every partition was read to its end and nothing waits.
     pub(super) fn caught_up(&self) -> bool {
         self.heads.is_empty() && self.lanes.iter().all(|lane| lane.at_end)
@@ -122,7 +127,18 @@ mod tests {
         assert!(merge.take().is_some());
         merge.offer(1, record(1, 0, 1));
         assert!(!merge.caught_up());
+        assert!(merge.is_behind(1));
         assert!(merge.take().is_some());
+        merge.end(1);
+        assert!(!merge.is_behind(1));
+    }
+
+    #[test]
+    fn no_partition_is_behind_while_all_come_in_one_order() {
+        let mut merge = Merge::new(2);
+        merge.offer(0, record(0, 0, 5));
+        merge.end(1);
+        assert!(!merge.is_behind(0) && !merge.is_behind(1));
     }
 
     proptest! {
