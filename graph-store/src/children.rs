@@ -99,6 +99,33 @@ impl Children {
         Ok(search.next()?.map(|(held, ..)| EventTime(held.version.time)))
     }
 
+    /// The rows among the `limit` arrivals before `place`, newest arrival first, each with its place; and the place
+    /// to go on before, 0 when nothing is left. A place is the number of an arrival in this history: it never changes,
+    /// so a walk can go on where it stopped, whatever has arrived since. `u64::MAX` begins with the newest arrival.
+    ///
+    /// # Errors
+    ///
+    /// When the disk fails.
+    pub fn arrivals(&self, place: u64, limit: usize) -> Result<(Vec<(u64, Version)>, u64), Error> {
+        let mut rows = Vec::new();
+        let Some(root) = self.root.as_ref() else { return Ok((rows, 0)) };
+        let end = place.min(root.root().count);
+        let start = end.saturating_sub(limit as u64);
+        let open = root.root().count / FANOUT_WIDE;
+        let blocks = start / FANOUT_WIDE..end.div_ceil(FANOUT_WIDE);
+        for number in blocks.rev() {
+            let page = if number == open { Arc::clone(root) } else { self.block(number)? };
+            let first = number * FANOUT_WIDE;
+            for place in (start.max(first)..end.min(first + FANOUT_WIDE)).rev() {
+                if let Some(held) = self.visible(&page, slot(place), place)? {
+                    let key = self.entry(&page, slot(place))?.key;
+                    rows.push((place, self.shared.unpack(self.shared.key(key)?, &held)?));
+                }
+            }
+        }
+        Ok((rows, start))
+    }
+
     /// The rows of the window, summed up.
     ///
     /// # Errors

@@ -18,7 +18,7 @@ use crate::{Error, Keyspace};
 pub(crate) struct Disk {
     directory: String,
     db: sled::Db,
-    committed: [Tree; 7],
+    committed: [Tree; 8],
     pages: [Tree; 5],
     scratch: Mutex<Scratch>,
 }
@@ -42,6 +42,7 @@ impl Target {
             Self::Space(Keyspace::Outbox) => 4,
             Self::Space(Keyspace::Context) => 5,
             Self::Space(Keyspace::Published) => 6,
+            Self::Space(Keyspace::Progress) => 7,
         }
     }
 }
@@ -54,11 +55,11 @@ impl Disk {
         let directory = path.display().to_string();
         let db = open(path, cache_bytes, &directory)?;
         let [meta, positions, log] = ["meta", "positions", "log"].map(|name| db.open_tree(name));
-        let spaces = ["dirty", "outbox", "context", "published"].map(|name| db.open_tree(name));
+        let spaces = ["dirty", "outbox", "context", "published", "progress"].map(|name| db.open_tree(name));
         let [heads, roots, blocks, nodes, spills] =
             ["heads", "roots", "blocks", "nodes", "spills"].map(|name| db.open_tree(name));
-        let [dirty, outbox, context, published] = spaces;
-        let committed = [meta?, positions?, log?, dirty?, outbox?, context?, published?];
+        let [dirty, outbox, context, published, progress] = spaces;
+        let committed = [meta?, positions?, log?, dirty?, outbox?, context?, published?, progress?];
         Ok(Self {
             directory,
             committed,
@@ -88,10 +89,10 @@ impl Disk {
 
     /// Writes all of it or nothing. After a crash a commit is there only when all commits before it are.
     pub(crate) fn commit(&self, writes: &[Write]) -> Result<(), Error> {
-        let [meta, positions, log, dirty, outbox, context, published] = &self.committed;
-        let trees = (meta, positions, log, dirty, outbox, context, published);
-        let result = trees.transaction(|(meta, positions, log, dirty, outbox, context, published)| {
-            let trees: [&TransactionalTree; 7] = [meta, positions, log, dirty, outbox, context, published];
+        let [meta, positions, log, dirty, outbox, context, published, progress] = &self.committed;
+        let trees = (meta, positions, log, dirty, outbox, context, published, progress);
+        let result = trees.transaction(|(meta, positions, log, dirty, outbox, context, published, progress)| {
+            let trees: [&TransactionalTree; 8] = [meta, positions, log, dirty, outbox, context, published, progress];
             for (target, key, value) in writes {
                 let tree = trees[target.index()];
                 match value {

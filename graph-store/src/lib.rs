@@ -130,6 +130,8 @@ pub enum Keyspace {
     Context,
     /// The last published state per task and entity.
     Published,
+    /// How far work has come that one commit does not finish, and how far event time has come.
+    Progress,
 }
 
 /// Entries of a keyspace, in key order.

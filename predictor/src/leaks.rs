@@ -28,11 +28,12 @@ struct Asked<'a> {
 /// All that it gives, in words.
 type Reader = fn(&Asked<'_>) -> String;
 
-const READERS: [(&str, Reader); 15] = [
+const READERS: [(&str, Reader); 16] = [
     ("row", |asked| asked.each_key(|snapshot, key| snapshot.row(key))),
     ("keys", |asked| asked.each_table(|snapshot, table| snapshot.keys(table, None, usize::MAX))),
     ("newest children", |asked| asked.each_parent(|children| children.newest(wide(), usize::MAX))),
     ("first child", |asked| asked.each_parent(Children::first)),
+    ("arrivals of children", |asked| asked.each_parent(|children| children.arrivals(u64::MAX, usize::MAX))),
     ("summary of children", |asked| asked.each_parent(|children| children.summary(wide()))),
     ("newest of a timeline", |asked| asked.each_timeline(|rows| rows.newest(wide(), usize::MAX))),
     ("first of a timeline", |asked| asked.each_timeline(Children::first)),

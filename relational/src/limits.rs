@@ -26,8 +26,15 @@ pub const BATCH_CHANGES_MAX: usize = 1_000;
 /// stand for all and the score says `truncated`.
 pub const SCAN_ROWS_MAX: usize = 4_096;
 
-/// Entities that one change may mark dirty at once; more go to the sweep.
+/// Entities that one change may mark dirty at once, and rows that are followed to find them; more go to the sweep.
 pub const DIRTY_PER_CHANGE_MAX: usize = 1_000;
+
+/// Rows that a sweep follows after each change of a replay: what a hub costs is spread over the changes that follow.
+pub const SWEEP_ROWS_PER_CHANGE: usize = 64;
+
+/// Rows that a sweep follows in each round of a live run: their scores hold up an arriving change for some tens of
+/// milliseconds at most.
+pub const SWEEP_ROWS_PER_ROUND: usize = 256;
 
 /// Past windows whose labels are read as features of one query.
 pub const LAGS_MAX: usize = 40;

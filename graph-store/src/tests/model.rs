@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use relational::{Change, ForeignKeyId, Op, Position, Schema};
+use relational::{Change, EventTime, ForeignKeyId, Op, Position, Schema, Window};
 
 use super::Numbers;
 use super::fixture::{self, bounds, change, index, parents, rows, window};
@@ -106,8 +106,25 @@ fn compare_children(numbers: &mut Numbers, sides: (crate::Children, reference::C
     assert_eq!(real.first().expect(read), expected.first().expect(read), "first of {what}");
     let newest = real.newest(window, limit).expect(read);
     assert_eq!(newest, expected.newest(window, limit).expect(read), "newest of {what} in {window:?}");
+    compare_arrivals(&real, &expected, 1 + limit, what);
     let summary = real.summary(window).expect(read);
     assert_eq!(summary, expected.summary(window).expect(read), "summary of {what} in {window:?}");
+}
+
+/// Page by page, whatever their size, the arrivals are all the rows and each of them once.
+fn compare_arrivals(real: &crate::Children, expected: &reference::Children, limit: usize, what: &str) {
+    let (mut found, mut place) = (Vec::new(), u64::MAX);
+    while place > 0 {
+        let (rows, next) = real.arrivals(place, limit).expect("reads");
+        assert!(rows.iter().all(|(at, _)| (next..place).contains(at)), "places of {what}");
+        found.extend(rows.into_iter().map(|(_, version)| version));
+        place = next;
+    }
+    let mut all = expected.newest(Window::up_to(EventTime::MAX), usize::MAX).expect("reads");
+    let order = |version: &crate::Version| (version.key.clone(), version.sequence);
+    found.sort_by_key(order);
+    all.sort_by_key(order);
+    assert_eq!(found, all, "arrivals of {what}");
 }
 
 /// Writes some pages as a commit would, and is killed between two of them.

@@ -220,7 +220,7 @@ impl Engine {
                     let bounds = AsOf::live(self.newest, applied.sequence);
                     let limit = relational::limits::DIRTY_PER_CHANGE_MAX;
                     let affected = plan.read_set.affected(&self.store, applied, bounds, limit)?;
-                    if affected.overflow {
+                    if !affected.rest.is_empty() {
                         counts.skipped(index, Skip::HubCapped);
                     }
                     let due = Due {

@@ -1,23 +1,44 @@
 //! Walks a way backwards, from a row to the entities that read it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use graph_store::{Snapshot, Version};
 use relational::{EventTime, ForeignKeyId, Key, RowKey, TableId, Window};
 
 use crate::Error;
 
-use super::{Affected, Path, Reach, ReadSet, Step};
+use super::{Path, Reach, ReadSet, Step};
 
 /// Backward walks in one snapshot.
 pub(crate) struct Walk<'a> {
     set: &'a ReadSet,
     snapshot: &'a Snapshot,
-    limit: usize,
-    affected: &'a mut Affected,
     /// Newest children that were already read, by foreign key, parent, end and number.
     newest: BTreeMap<(ForeignKeyId, Key, EventTime, usize), Vec<Key>>,
 }
+
+/// Where a walk was cut.
+pub(crate) struct Cut {
+    /// The row at whose children it was cut.
+    pub(crate) hub: Key,
+    /// The next of them to follow, and the next of its children, and so on.
+    pub(crate) places: Vec<u64>,
+}
+
+/// One walk along one way.
+struct Trip<'a> {
+    claims: Vec<Claim>,
+    /// The places at which to go on, down from the current row; empty to begin with the newest.
+    resume: Vec<u64>,
+    /// How many more rows may be followed.
+    left: &'a mut usize,
+    /// How many entities are enough.
+    enough: usize,
+    entities: &'a mut BTreeSet<Key>,
+}
+
+/// Arrivals that are read at a time.
+const PAGE: usize = 64;
 
 /// A step down that the walk came by: its row must be among those that the step reads, which for row-level tasks
 /// depends on the entity's own time and is therefore checked at the end.
@@ -30,15 +51,25 @@ struct Claim {
 }
 
 impl<'a> Walk<'a> {
-    /// Finds entities into `affected`.
-    pub(crate) fn new(set: &'a ReadSet, snapshot: &'a Snapshot, limit: usize, affected: &'a mut Affected) -> Self {
-        Self { set, snapshot, limit, affected, newest: BTreeMap::new() }
+    /// Nothing walked yet.
+    pub(crate) fn new(set: &'a ReadSet, snapshot: &'a Snapshot) -> Self {
+        Self { set, snapshot, newest: BTreeMap::new() }
     }
 
-    /// The entities for which the way leads to this row.
-    pub(crate) fn from(&mut self, path: &Path, row: &Version) -> Result<(), Error> {
+    /// Adds the entities for which the way leads to this row. Cut before the next row is followed once `left` rows were
+    /// or `enough` entities are there; goes on at `resume` where a walk before was cut.
+    pub(crate) fn from(
+        &mut self,
+        path: &Path,
+        row: &Version,
+        resume: Vec<u64>,
+        left: &mut usize,
+        enough: usize,
+        entities: &mut BTreeSet<Key>,
+    ) -> Result<Option<Cut>, Error> {
         let table = path.table(&self.set.schema, self.set.entity);
-        self.back(&path.steps, table, &row.key, Some(row.clone()), &mut Vec::new())
+        let mut trip = Trip { claims: Vec::new(), resume, left, enough, entities };
+        self.back(&path.steps, table, &row.key, Some(row.clone()), &mut trip)
     }
 
     fn back(
@@ -47,12 +78,12 @@ impl<'a> Walk<'a> {
         table: TableId,
         key: &Key,
         version: Option<Version>,
-        claims: &mut Vec<Claim>,
-    ) -> Result<(), Error> {
-        if self.full() {
-            return Ok(());
-        }
-        let Some((step, rest)) = steps.split_last() else { return self.arrive(key, version, claims) };
+        trip: &mut Trip<'_>,
+    ) -> Result<Option<Cut>, Error> {
+        let Some((step, rest)) = steps.split_last() else {
+            self.arrive(key, version, trip)?;
+            return Ok(None);
+        };
         match *step {
             Step::Down(foreign_key, reach) => {
                 let version = match version {
@@ -60,42 +91,68 @@ impl<'a> Walk<'a> {
                     None => self.snapshot.row(&RowKey { table, key: key.clone() })?,
                 };
                 let link = self.set.schema.foreign_key(foreign_key);
-                let Some(child) = version else { return Ok(()) };
-                let Some(parent) = Key::of(&child.row, &link.columns) else { return Ok(()) };
-                let claim = Claim { foreign_key, reach, parent: parent.clone(), child };
+                let Some(child) = version else { return Ok(None) };
+                let Some(parent) = Key::of(&child.row, &link.columns) else { return Ok(None) };
+                let (parent_table, claim) = (link.parent, Claim { foreign_key, reach, parent: parent.clone(), child });
                 if self.set.is_static {
-                    claims.push(claim);
-                    self.back(rest, link.parent, &parent, None, claims)?;
-                    claims.pop();
+                    trip.claims.push(claim);
+                    let cut = self.back(rest, parent_table, &parent, None, trip);
+                    trip.claims.pop();
+                    cut
                 } else if self.holds(&claim, self.snapshot.bounds().cutoff, false)? {
-                    self.back(rest, link.parent, &parent, None, claims)?;
+                    self.back(rest, parent_table, &parent, None, trip)
+                } else {
+                    Ok(None)
                 }
-                Ok(())
             }
-            Step::Up(foreign_key) => {
-                let children = self.snapshot.children(foreign_key, key)?;
-                let child = self.set.schema.foreign_key(foreign_key).child;
-                let everything = Window::up_to(EventTime::MAX);
-                let mut rows = children.newest(everything, self.limit.saturating_add(1))?;
-                if rows.len() > self.limit {
-                    self.affected.overflow = true;
-                    rows.truncate(self.limit);
+            Step::Up(foreign_key) => self.fan_out(rest, foreign_key, key, trip),
+        }
+    }
+
+    /// Follows every child of a row, newest arrival first.
+    fn fan_out(
+        &mut self,
+        rest: &[Step],
+        foreign_key: ForeignKeyId,
+        parent: &Key,
+        trip: &mut Trip<'_>,
+    ) -> Result<Option<Cut>, Error> {
+        let children = self.snapshot.children(foreign_key, parent)?;
+        let table = self.set.schema.foreign_key(foreign_key).child;
+        let mut below = std::mem::take(&mut trip.resume);
+        let entered = (!below.is_empty()).then(|| below.remove(0));
+        let mut before = entered.map_or(u64::MAX, |place| place.saturating_add(1));
+        loop {
+            let (rows, next) = children.arrivals(before, PAGE)?;
+            for (place, version) in rows {
+                // The child at which the walk was cut was paid for, and so every call comes further.
+                if entered == Some(place) {
+                    trip.resume = std::mem::take(&mut below);
+                } else if *trip.left == 0 || trip.entities.len() >= trip.enough {
+                    return Ok(Some(Cut { hub: parent.clone(), places: vec![place] }));
+                } else {
+                    *trip.left -= 1;
                 }
-                for version in rows {
-                    let key = version.key.clone();
-                    self.back(rest, child, &key, Some(version), claims)?;
+                let key = version.key.clone();
+                if let Some(mut cut) = self.back(rest, table, &key, Some(version), trip)? {
+                    cut.places.insert(0, place);
+                    return Ok(Some(Cut { hub: parent.clone(), ..cut }));
                 }
-                Ok(())
+                trip.resume.clear();
             }
+            if next == 0 {
+                return Ok(None);
+            }
+            before = next;
         }
     }
 
     /// The walk came to an entity.
-    fn arrive(&mut self, key: &Key, version: Option<Version>, claims: &[Claim]) -> Result<(), Error> {
-        if self.affected.entities.contains(key) {
+    fn arrive(&mut self, key: &Key, version: Option<Version>, trip: &mut Trip<'_>) -> Result<(), Error> {
+        if trip.entities.contains(key) {
             return Ok(());
         }
-        if self.set.is_static && !claims.is_empty() {
+        if self.set.is_static && !trip.claims.is_empty() {
             let version = match version {
                 Some(version) => Some(version),
                 None => self.snapshot.row(&RowKey { table: self.set.entity, key: key.clone() })?,
@@ -103,13 +160,13 @@ impl<'a> Walk<'a> {
             let Some(entity) = version else { return Ok(()) };
             let timed = entity.time > EventTime::MIN;
             let now = if timed { entity.time } else { self.snapshot.bounds().cutoff };
-            for claim in claims {
+            for claim in &trip.claims {
                 if !self.holds(claim, now, timed)? {
                     return Ok(());
                 }
             }
         }
-        self.affected.entities.insert(key.clone());
+        trip.entities.insert(key.clone());
         Ok(())
     }
 
@@ -138,11 +195,5 @@ impl<'a> Walk<'a> {
         let found = keys.contains(&claim.child.key);
         self.newest.insert(place, keys);
         Ok(found)
-    }
-
-    fn full(&mut self) -> bool {
-        let full = self.affected.entities.len() > self.limit;
-        self.affected.overflow |= full;
-        full
     }
 }

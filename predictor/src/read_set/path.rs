@@ -46,6 +46,21 @@ impl Path {
         }
     }
 
+    /// How often the way back leads to all the children of a row.
+    pub(crate) fn fans(&self) -> usize {
+        self.steps.iter().filter(|step| matches!(step, Step::Up(_))).count()
+    }
+
+    /// Whether it is read as a parent alone: then the way back from a row that was and is there finds the same, whatever
+    /// the row holds.
+    pub(crate) fn ends_at_parent(&self, schema: &Schema, entity: TableId) -> bool {
+        let table = self.table(schema, entity);
+        let child = |step: &Step| match step {
+            Step::Up(id) | Step::Down(id, _) => schema.foreign_key(*id).child,
+        };
+        matches!(self.steps.last(), Some(Step::Up(_))) && self.steps.iter().all(|step| child(step) != table)
+    }
+
     /// In words, for people.
     pub(crate) fn describe(&self, schema: &Schema, entity: TableId) -> String {
         let mut text = schema.table(entity).name.clone();
