@@ -62,7 +62,8 @@ impl Driver {
         mut source: Box<dyn Source>,
     ) -> Result<Self, Failure> {
         source.seek(&store.positions())?;
-        let engine = Engine::open(Arc::clone(store), scorers, world.origin())?;
+        let lateness = world.settings.source.lateness;
+        let engine = Engine::open(Arc::clone(store), scorers, world.origin(), lateness)?;
         let names = metrics::Names::new(world);
         let mut driver = Self { engine, source, sink, counts: Counts::default(), names };
         let publish = driver.engine.unpublished()?;
@@ -82,7 +83,9 @@ impl Driver {
         let delivery = self.source.poll(limits::BATCH_CHANGES_MAX, wait)?;
         let caught_up = delivery.caught_up;
         self.names.delivered(&delivery);
-        if !(delivery.changes.is_empty() && delivery.dead_letters.is_empty() && delivery.next.is_empty()) {
+        if delivery.changes.is_empty() && delivery.dead_letters.is_empty() && delivery.next.is_empty() {
+            self.engine.stand(delivery.behind);
+        } else {
             let known: Vec<EventTime> = delivery.changes.iter().map(|change| change.known).collect();
             let started = Instant::now();
             let outcome = self.engine.apply(delivery, now)?;
@@ -93,6 +96,10 @@ impl Driver {
             }
         }
         self.due(now)?;
+        if let Some(now) = now {
+            let outcome = self.engine.sweep(now)?;
+            self.publish(outcome)?;
+        }
         Ok(caught_up)
     }
 

@@ -32,6 +32,8 @@ impl Names {
     pub fn delivered(&self, delivery: &Delivery) {
         counter!("foreshore_records_received_total")
             .increment((delivery.changes.len() + delivery.dead_letters.len()) as u64);
+        #[expect(clippy::cast_precision_loss, reason = "a gauge for people")]
+        gauge!("foreshore_partitions_behind").set(delivery.behind.len() as f64);
         for (kind, count) in &delivery.set_aside {
             counter!("foreshore_records_set_aside_total", "kind" => *kind).increment(*count);
         }
@@ -42,6 +44,10 @@ impl Names {
         for ((table, op), count) in &counts.rows {
             let table = self.tables[usize::from(table.0)].clone();
             counter!("foreshore_rows_applied_total", "table" => table, "op" => *op).increment(*count);
+        }
+        for (table, count) in &counts.late {
+            let table = self.tables[usize::from(table.0)].clone();
+            counter!("foreshore_rows_late_total", "table" => table).increment(*count);
         }
         for ((topic, stage), count) in &counts.rejected {
             counter!("foreshore_records_rejected_total", "topic" => topic.clone(), "reason" => *stage)
@@ -54,19 +60,25 @@ impl Names {
             let task = self.tasks[*task].clone();
             counter!("foreshore_rescores_skipped_total", "task" => task, "reason" => skip.name()).increment(*count);
         }
+        for (task, count) in &counts.swept {
+            counter!("foreshore_entities_swept_total", "task" => self.tasks[*task].clone()).increment(*count);
+        }
         counter!("foreshore_dedupe_hits_total").increment(counts.unchanged);
         counter!("foreshore_toast_carried_total").increment(counts.carried);
-        #[expect(clippy::cast_precision_loss, reason = "a gauge for people")]
-        gauge!("foreshore_dirty_entities").set(engine.waiting().len() as f64);
+        #[expect(clippy::cast_precision_loss, reason = "gauges for people")]
+        {
+            gauge!("foreshore_dirty_entities").set(engine.waiting().len() as f64);
+            gauge!("foreshore_sweeps_waiting").set(engine.sweeping() as f64);
+        }
     }
 }
 
 /// Sets the gauges that are read from time to time.
 #[expect(clippy::cast_precision_loss, reason = "gauges for people")]
-pub fn observe(statistics: &Statistics, newest: EventTime, now: EventTime, outbox: usize) {
+pub fn observe(statistics: &Statistics, watermark: EventTime, now: EventTime, outbox: usize) {
     gauge!("foreshore_store_bytes").set(statistics.disk_bytes as f64);
-    gauge!("foreshore_watermark_seconds").set(newest.0 as f64 / 1e6);
-    gauge!("foreshore_watermark_lag_seconds").set(now.since(newest) as f64 / 1e6);
+    gauge!("foreshore_watermark_seconds").set(watermark.0 as f64 / 1e6);
+    gauge!("foreshore_watermark_lag_seconds").set(now.since(watermark) as f64 / 1e6);
     gauge!("foreshore_outbox_pending").set(outbox as f64);
 }
 
@@ -94,14 +106,21 @@ pub fn describe() {
         "records refused and kept as dead letters, by topic and stage"
     );
     describe_counter!("foreshore_rows_applied_total", "row versions written, by table and operation");
+    describe_counter!("foreshore_rows_late_total", "row versions that came after the watermark had passed, by table");
     describe_counter!("foreshore_dedupe_hits_total", "changes that changed nothing");
     describe_counter!("foreshore_toast_carried_total", "cells carried over because the record did not hold them");
     describe_counter!("foreshore_rescores_total", "scores made, by task");
     describe_counter!("foreshore_rescores_skipped_total", "scores not made, by task and reason");
+    describe_counter!("foreshore_entities_swept_total", "entities marked by sweeps of hubs, by task");
     describe_gauge!("foreshore_dirty_entities", "entities whose scores are out of date");
+    describe_gauge!("foreshore_sweeps_waiting", "hubs whose other entities are still to be marked");
     describe_gauge!("foreshore_store_bytes", "bytes of the store on disk");
-    describe_gauge!("foreshore_watermark_seconds", "event time that has been reached, in seconds since 1970");
-    describe_gauge!("foreshore_watermark_lag_seconds", "wall clock minus the event time that has been reached");
+    describe_gauge!(
+        "foreshore_watermark_seconds",
+        "event time up to which the input is believed complete, in seconds since 1970"
+    );
+    describe_gauge!("foreshore_watermark_lag_seconds", "wall clock minus the watermark");
+    describe_gauge!("foreshore_partitions_behind", "partitions that hold the watermark: not read to their end");
     describe_gauge!("foreshore_outbox_pending", "records decided but not yet acknowledged by the sink");
     describe_histogram!("foreshore_score_latency_seconds", "time of one round by stage: source, apply, publish");
     describe_histogram!("foreshore_freshness_seconds", "from a change's commit to the acknowledgement of its score");

@@ -31,6 +31,8 @@ pub struct Plan {
     pub refresh: Option<i64>,
     /// When scores are due.
     pub emit: Emit,
+    /// For scores per event: how old a row may be for its score to be corrected, in microseconds; 0 for never.
+    pub corrections: i64,
     /// No score has a cutoff before this time.
     pub from: EventTime,
 }
@@ -58,14 +60,20 @@ impl Plan {
             let error = document.error(&["tasks", settings.name.as_str(), "emit"], message);
             return Err(error.hint("emit = \"latest\" keeps the score of every entity up to date"));
         }
+        if settings.corrections > 0 && emit != Emit::PerEvent {
+            let message =
+                format!("the scores of task `{}` are not corrected: that takes one for each row", settings.name);
+            let error = document.error(&["tasks", settings.name.as_str(), "corrections"], message);
+            return Err(error.hint("`corrections` goes with emit = \"per_event\""));
+        }
         let executor = Arc::new(Executor::new(Arc::clone(&task), Arc::clone(schema)));
         let featuriser = Featuriser::new(Arc::clone(&executor), &FeatureOptions::default());
         let read_set = ReadSet::new(&featuriser, None);
         let member = Member::parse(&settings.model).expect("the config has been checked for known models");
         let context = context_spec(settings);
         let from = settings.from.unwrap_or(EventTime::MIN);
-        let refresh = settings.refresh;
-        Ok(Self { task, executor, featuriser, read_set, member, context, refresh, emit, from })
+        let (refresh, corrections) = (settings.refresh, settings.corrections);
+        Ok(Self { task, executor, featuriser, read_set, member, context, refresh, emit, corrections, from })
     }
 
     /// The same task for another member of the predictor's family.

@@ -1,18 +1,23 @@
 //! From a query to a score: the context that answers it, fitted once and kept, and the prediction.
 
+mod draw;
+mod labels;
+
 use std::num::NonZero;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use graph_store::Store;
+use graph_store::{Store, Transaction};
 use lru::LruCache;
 use predictor::context::{Example, select};
 use predictor::features::{Query, Vocabulary};
-use predictor::learn::{self, Estimate, Examples, Fitted, Matrix, Past, Targets};
-use relational::{AsOf, ContextId, EventTime, Key, Prediction, TaskKind, Value};
+use predictor::learn::{self, Examples, Fitted, Matrix, Past, Targets};
+use relational::{AsOf, ContextId, EventTime, Key, Prediction, Sequence, Value};
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::parallel;
 use crate::plan::Plan;
+use draw::{Draw, Drawn, Draws};
+use labels::{prediction, prior, targets};
 
 /// What `score` may be told not to see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -59,6 +64,7 @@ pub struct Scorer {
     store: Arc<Store>,
     plan: Arc<Plan>,
     bounds: Bounds,
+    draws: Draws,
     contexts: Mutex<LruCache<EventTime, Slot>>,
     examples: Mutex<KeptExamples>,
 }
@@ -70,11 +76,23 @@ struct ExampleRow {
     past: Past,
 }
 
-/// Rows of earlier contexts, made with one vocabulary.
+/// Rows of earlier contexts, made with one vocabulary and before any late change that they might have seen.
 #[derive(Debug)]
 struct KeptExamples {
     vocabulary: Option<(EventTime, Arc<Vocabulary>)>,
+    disturbed: Sequence,
     rows: LruCache<(Key, EventTime), Arc<ExampleRow>>,
+}
+
+impl KeptExamples {
+    /// Whether a draw with this vocabulary may share the rows; another thread may have gone on to another vocabulary.
+    fn fit(&mut self, vocabulary: &Arc<Vocabulary>, disturbed: Sequence) -> bool {
+        if self.disturbed != disturbed {
+            self.rows.clear();
+            self.disturbed = disturbed;
+        }
+        self.vocabulary.as_ref().is_some_and(|(_, kept)| Arc::ptr_eq(kept, vocabulary))
+    }
 }
 
 /// Rows kept at once: the largest context.
@@ -87,9 +105,26 @@ impl Scorer {
     /// A scorer of `plan` over `store`.
     #[must_use]
     pub fn new(store: Arc<Store>, plan: Arc<Plan>, bounds: Bounds) -> Self {
-        let examples = KeptExamples { vocabulary: None, rows: LruCache::new(EXAMPLES_KEPT) };
+        let rows = LruCache::new(EXAMPLES_KEPT);
+        let examples = Mutex::new(KeptExamples { vocabulary: None, disturbed: Sequence::default(), rows });
         let contexts = Mutex::new(LruCache::new(CONTEXTS_KEPT));
-        Self { store, plan, bounds, contexts, examples: Mutex::new(examples) }
+        let draws = Draws::new(&plan.task);
+        Self { store, plan, bounds, draws, contexts, examples }
+    }
+
+    /// An engine goes on where the store stands, and tells from now on what arrives.
+    pub fn begin(&self) {
+        self.draws.begin(self.store.sequence());
+    }
+
+    /// A change has arrived that is seen from `effective` on, in event time and in knowledge.
+    pub fn arrived(&self, sequence: Sequence, effective: EventTime) {
+        self.draws.arrived(sequence, effective);
+    }
+
+    /// Writes down as of which arrivals contexts were drawn since the last call.
+    pub fn save_draws(&self, transaction: &mut Transaction<'_>) {
+        self.draws.save(transaction);
     }
 
     /// The task.
@@ -117,13 +152,14 @@ impl Scorer {
         self.context_at(self.context_point(cutoff))
     }
 
-    /// Fits the context that will be needed next, once event time has reached `newest`.
+    /// Fits the context that will be needed next, once the input is complete up to `watermark`: what is drawn then is
+    /// what a later replay draws.
     ///
     /// # Errors
     ///
     /// When the store cannot be read.
-    pub fn prepare(&self, newest: EventTime) -> Result<(), predictor::Error> {
-        self.context_at(self.plan.refresh_point(newest)).map(drop)
+    pub fn prepare(&self, watermark: EventTime) -> Result<(), predictor::Error> {
+        self.context_at(self.plan.refresh_point(watermark)).map(drop)
     }
 
     fn context_at(&self, point: EventTime) -> Result<Option<Arc<FittedContext>>, predictor::Error> {
@@ -139,7 +175,8 @@ impl Scorer {
     }
 
     fn fit(&self, point: EventTime) -> Result<Option<FittedContext>, predictor::Error> {
-        let at = AsOf::historical(point, self.store.sequence());
+        let draw = self.draws.at(&self.store, Drawn::Context, point)?;
+        let at = AsOf::historical(point, draw.sequence);
         let mut spec = self.plan.context.clone();
         spec.labels_until = self.bounds.labels_until;
         let selection = select(&self.store, &self.plan.executor, at, &spec)?;
@@ -147,7 +184,7 @@ impl Scorer {
             return Ok(None);
         }
         let vocabulary = self.vocabulary(point)?;
-        let rows = self.example_rows(&selection.examples, at, &vocabulary)?;
+        let rows = self.example_rows(&selection.examples, point, draw, &vocabulary)?;
         let mut features = Matrix::new(self.plan.featuriser.names().len());
         let mut past = Vec::with_capacity(rows.len());
         for row in rows {
@@ -176,7 +213,7 @@ impl Scorer {
         if let Some(vocabulary) = kept.vocabulary.as_ref().filter(|(of, _)| *of == point) {
             return Ok(Arc::clone(&vocabulary.1));
         }
-        let at = AsOf::historical(point, self.store.sequence());
+        let at = AsOf::historical(point, self.draws.at(&self.store, Drawn::Vocabulary, point)?.sequence);
         let vocabulary = Arc::new(self.plan.featuriser.vocabulary(&self.store, at)?);
         kept.vocabulary = Some((point, Arc::clone(&vocabulary)));
         kept.rows.clear();
@@ -187,13 +224,16 @@ impl Scorer {
     fn example_rows(
         &self,
         examples: &[Example],
-        at: AsOf,
-        vocabulary: &Vocabulary,
+        point: EventTime,
+        draw: Draw,
+        vocabulary: &Arc<Vocabulary>,
     ) -> Result<Vec<Arc<ExampleRow>>, predictor::Error> {
+        let at = AsOf::historical(point, draw.sequence);
         let kept: Vec<Option<Arc<ExampleRow>>> = {
             let mut kept = self.examples.lock().unwrap_or_else(PoisonError::into_inner);
+            let fit = kept.fit(vocabulary, draw.disturbed);
             let name = |example: &Example| (example.entity.clone(), example.anchor);
-            examples.iter().map(|example| kept.rows.get(&name(example)).cloned()).collect()
+            examples.iter().map(|example| kept.rows.get(&name(example)).filter(|_| fit).cloned()).collect()
         };
         let pairs: Vec<_> = examples.iter().zip(kept).collect();
         let rows = parallel::map(&pairs, |(example, kept)| match kept {
@@ -201,8 +241,10 @@ impl Scorer {
             None => self.example_row(example, at, vocabulary).map(Arc::new),
         })?;
         let mut kept = self.examples.lock().unwrap_or_else(PoisonError::into_inner);
-        for (example, row) in examples.iter().zip(&rows) {
-            kept.rows.put((example.entity.clone(), example.anchor), Arc::clone(row));
+        if kept.fit(vocabulary, draw.disturbed) {
+            for (example, row) in examples.iter().zip(&rows) {
+                kept.rows.put((example.entity.clone(), example.anchor), Arc::clone(row));
+            }
         }
         Ok(rows)
     }
@@ -215,7 +257,8 @@ impl Scorer {
         at: AsOf,
         vocabulary: &Vocabulary,
     ) -> Result<ExampleRow, predictor::Error> {
-        let own = if self.plan.task.is_static() { self.historical(&example.entity, example.anchor)? } else { None };
+        let is_static = self.plan.task.is_static();
+        let own = if is_static { self.historical_of(&example.entity, example.anchor, at.sequence)? } else { None };
         let as_of = own.unwrap_or_else(|| self.plan.executor.example_bounds(at, example.anchor));
         let query = Query { entity: example.entity.clone(), as_of };
         let mut features = Vec::with_capacity(self.plan.featuriser.names().len());
@@ -231,14 +274,22 @@ impl Scorer {
     ///
     /// When the store cannot be read.
     pub fn historical(&self, entity: &Key, cutoff: EventTime) -> Result<Option<AsOf>, predictor::Error> {
+        self.historical_of(entity, cutoff, self.store.sequence())
+    }
+
+    fn historical_of(
+        &self,
+        entity: &Key,
+        cutoff: EventTime,
+        sequence: Sequence,
+    ) -> Result<Option<AsOf>, predictor::Error> {
         let known = self.bounds.data_until.map_or(cutoff, |until| until.min(cutoff));
-        let whole = AsOf { cutoff, sequence: self.store.sequence(), known };
+        let whole = AsOf { cutoff, sequence, known };
         if !self.plan.task.is_static() || self.store.schema().table(self.plan.task.entity).time.is_none() {
             return Ok(Some(whole));
         }
         let row_key = relational::RowKey { table: self.plan.task.entity, key: entity.clone() };
-        let latest = AsOf::live(EventTime::MAX, self.store.sequence());
-        let row = self.store.as_of(latest).row(&row_key)?;
+        let row = self.store.as_of(AsOf::live(EventTime::MAX, sequence)).row(&row_key)?;
         Ok(row.map(|row| AsOf {
             cutoff: row.time,
             sequence: row.born,
@@ -287,52 +338,6 @@ impl Scorer {
             return Ok(false);
         }
         self.plan.executor.in_population(&self.store.as_of(as_of), entity, as_of.cutoff)
-    }
-}
-
-fn targets(kind: TaskKind, labels: &[&Value]) -> (Targets, Vec<Value>) {
-    let truth = |label: &&Value| label.as_f64().is_some_and(|number| number > 0.5);
-    match kind {
-        TaskKind::Binary => (Targets::Binary(labels.iter().map(truth).collect()), Vec::new()),
-        TaskKind::Multiclass => {
-            let mut classes: Vec<Value> = labels.iter().copied().cloned().collect();
-            classes.sort();
-            classes.dedup();
-            let index = |label: &&Value| {
-                let place = classes.binary_search(label).expect("every label is among the classes");
-                u32::try_from(place).expect("a context has fewer examples than u32 counts")
-            };
-            let labels = labels.iter().map(index).collect();
-            let count = u32::try_from(classes.len()).expect("there are no more classes than examples");
-            (Targets::Classes { classes: count, labels }, classes)
-        }
-        TaskKind::Regression | TaskKind::Ranking | TaskKind::Forecast => {
-            let number = |label: &&Value| label.as_f64().expect("a regression label is a number");
-            (Targets::Numbers(labels.iter().map(number).collect()), Vec::new())
-        }
-    }
-}
-
-/// The shares in the learner's order: of true, or of the classes sorted.
-fn prior(targets: &Targets, classes: &[Value], shares: &[(Value, f64)]) -> Option<Vec<f64>> {
-    if shares.is_empty() {
-        return None;
-    }
-    let share = |wanted: &dyn Fn(&Value) -> bool| {
-        shares.iter().filter(|(value, _)| wanted(value)).map(|(_, share)| share).sum()
-    };
-    match targets {
-        Targets::Binary(_) => Some(vec![share(&|value| value.as_f64().is_some_and(|number| number > 0.5))]),
-        Targets::Classes { .. } => Some(classes.iter().map(|class| share(&|value| value == class)).collect()),
-        Targets::Numbers(_) => None,
-    }
-}
-
-fn prediction(estimate: Estimate, classes: &[Value]) -> Prediction {
-    match estimate {
-        Estimate::Binary(probability) => Prediction::Binary(probability),
-        Estimate::Classes(shares) => Prediction::Multiclass(classes.iter().cloned().zip(shares).collect()),
-        Estimate::Quantiles(values) => Prediction::Quantiles(values),
     }
 }
 

@@ -30,7 +30,7 @@ pub(super) fn run(arguments: &Run) -> Result<(), Failure> {
     let scorers = world.scorers(&store);
     let sink = world.sink(&store)?;
     let mut driver = Driver::open(&world, &store, scorers.clone(), Some(sink))?;
-    let reached = Arc::new(AtomicI64::new(driver.engine.newest().0));
+    let reached = Arc::new(AtomicI64::new(driver.engine.watermark().0));
     let done = Arc::new(AtomicBool::new(false));
     let fitter = fit_ahead(scorers, Arc::clone(&reached), Arc::clone(&done));
     let mut observed = Instant::now();
@@ -41,7 +41,7 @@ pub(super) fn run(arguments: &Run) -> Result<(), Failure> {
         match driver.round(Some(now()), WAIT) {
             Ok(caught_up) => {
                 health.progressed(caught_up);
-                reached.store(driver.engine.newest().0, Ordering::Relaxed);
+                reached.store(driver.engine.watermark().0, Ordering::Relaxed);
                 if caught_up && arguments.until_caught_up {
                     break driver.due(Some(EventTime::MAX));
                 }
@@ -50,7 +50,7 @@ pub(super) fn run(arguments: &Run) -> Result<(), Failure> {
         }
         if observed.elapsed() >= OBSERVE {
             observed = Instant::now();
-            metrics::observe(&store.statistics()?, driver.engine.newest(), now(), driver.engine.unacknowledged());
+            metrics::observe(&store.statistics()?, driver.engine.watermark(), now(), driver.engine.unacknowledged());
         }
     };
     done.store(true, Ordering::Relaxed);

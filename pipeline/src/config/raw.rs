@@ -57,6 +57,8 @@ pub(super) struct RawSource {
     pub topics: OneOrMany,
     /// The records' format: `debezium`, `flattened`, `upsert` or `append`.
     pub format: Option<String>,
+    /// How far behind the newest row of its partition a row may come without being late.
+    pub lateness: Option<Micros>,
     /// Any librdkafka setting.
     #[serde(default)]
     pub options: IndexMap<String, Text>,
@@ -143,6 +145,8 @@ pub(super) struct RawTask {
     pub quiet: Option<Micros>,
     /// For `emit = "latest"`: how long a score may wait at most.
     pub max_delay: Option<Micros>,
+    /// For `emit = "per_event"`: how old a row may be for its score to be corrected when other rows come late.
+    pub corrections: Option<Micros>,
     /// No score has a cutoff before this time.
     pub from: Option<Instant>,
     /// The predictor's member.

@@ -56,6 +56,8 @@ pub struct SourceSettings {
     pub topics: Vec<String>,
     /// The records' format.
     pub format: String,
+    /// How far behind the newest row of its partition a row may come without being late, in microseconds.
+    pub lateness: i64,
     /// Any librdkafka setting.
     pub options: Vec<(String, String)>,
 }
@@ -69,6 +71,8 @@ pub struct TaskSettings {
     pub query: String,
     /// When scores are emitted; `None` for what suits the query.
     pub emit: Option<Emit>,
+    /// For `per_event`: how old a row may be for its score to be corrected, in microseconds; 0 for never.
+    pub corrections: i64,
     /// No score has a cutoff before this time.
     pub from: Option<EventTime>,
     /// The predictor's member, by name.
@@ -190,6 +194,7 @@ fn check_source(document: &Document, raw: &RawSource) -> Result<SourceSettings, 
         brokers,
         topics: raw.topics.0.clone(),
         format,
+        lateness: raw.lateness.map_or(0, |lateness| lateness.0),
         options: raw.options.iter().map(|(key, value)| (key.clone(), value.0.clone())).collect(),
     })
 }
@@ -276,6 +281,7 @@ fn check_task(document: &Document, name: &str, raw: &RawTask, app: &str) -> Resu
         name: name.to_owned(),
         query: raw.query.clone(),
         emit,
+        corrections: raw.corrections.map_or(0, |corrections| corrections.0),
         from: raw.from.map(|instant| instant.0),
         model,
         context_size: raw.context_size,

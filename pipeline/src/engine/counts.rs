@@ -16,8 +16,6 @@ pub enum Skip {
     NotInPopulation,
     /// The cutoff is before the task's `from`.
     BeforeStart,
-    /// A change touches more entities than are marked at once.
-    HubCapped,
 }
 
 impl Skip {
@@ -29,7 +27,6 @@ impl Skip {
             Self::NoContext => "no_context",
             Self::NotInPopulation => "not_in_population",
             Self::BeforeStart => "before_start",
-            Self::HubCapped => "hub_capped",
         }
     }
 }
@@ -49,6 +46,10 @@ pub struct Counts {
     pub scored: BTreeMap<usize, u64>,
     /// Scores not made, by task and reason.
     pub skipped: BTreeMap<(usize, Skip), u64>,
+    /// Row versions that came late, by table.
+    pub late: BTreeMap<TableId, u64>,
+    /// Entities that a sweep marked, by task.
+    pub swept: BTreeMap<usize, u64>,
 }
 
 impl Counts {
@@ -81,12 +82,22 @@ impl Counts {
         *self.skipped.entry((task, skip)).or_default() += 1;
     }
 
+    pub(super) fn late(&mut self, table: TableId) {
+        *self.late.entry(table).or_default() += 1;
+    }
+
+    pub(super) fn swept(&mut self, task: usize, entities: usize) {
+        *self.swept.entry(task).or_default() += entities as u64;
+    }
+
     /// Adds the counts of another call.
     pub fn add(&mut self, other: &Self) {
         other.rows.iter().for_each(|(key, count)| *self.rows.entry(*key).or_default() += count);
         other.rejected.iter().for_each(|(key, count)| *self.rejected.entry(key.clone()).or_default() += count);
         other.scored.iter().for_each(|(key, count)| *self.scored.entry(*key).or_default() += count);
         other.skipped.iter().for_each(|(key, count)| *self.skipped.entry(*key).or_default() += count);
+        other.late.iter().for_each(|(key, count)| *self.late.entry(*key).or_default() += count);
+        other.swept.iter().for_each(|(key, count)| *self.swept.entry(*key).or_default() += count);
         self.unchanged += other.unchanged;
         self.carried += other.carried;
     }

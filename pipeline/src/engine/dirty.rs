@@ -55,6 +55,14 @@ impl Queue {
         }
     }
 
+    /// Only the entities of the first `tasks` tasks: the others wait in the store for a config that has their tasks.
+    #[must_use]
+    pub(super) fn of_tasks(mut self, tasks: u16) -> Self {
+        self.by_entity.retain(|entity, _| entity.0 < tasks);
+        self.by_deadline.retain(|(_, entity), ()| entity.0 < tasks);
+        self
+    }
+
     /// How many entities wait.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -89,6 +97,13 @@ impl Queue {
             self.by_deadline.remove(&(before.due, entity.clone()));
         }
         self.by_deadline.insert((deadline, entity), ());
+    }
+
+    /// Takes an entity off the queue.
+    pub fn forget(&mut self, entity: &TaskEntity) {
+        if let Some(due) = self.by_entity.remove(entity) {
+            self.by_deadline.remove(&(due.due, entity.clone()));
+        }
     }
 
     /// Takes the entities due by `now`, earliest deadline first, at most `limit`.

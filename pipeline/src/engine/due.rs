@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use graph_store::Transaction;
-use relational::{AsOf, ContextId, EventTime, Reason, RowKey, Score};
+use relational::{AsOf, ContextId, EventTime, Reason, RowKey, Score, limits};
 use sinks::{Latency, Outgoing, ScoreRecord};
 
 use super::counts::Skip;
@@ -20,7 +20,15 @@ const SCORES_PER_COMMIT: usize = 256;
 
 /// What became of a job.
 enum Made {
-    Score { scored: Scored, context: ContextId, examples: u32, model: &'static str, fallback: Option<Arc<str>> },
+    Score {
+        scored: Scored,
+        context: ContextId,
+        examples: u32,
+        model: &'static str,
+        fallback: Option<Arc<str>>,
+        /// The digest of the score of a row that was made when the row came, if it is to be corrected.
+        first: Option<u64>,
+    },
     Gone,
     Skipped(Skip),
 }
@@ -36,24 +44,51 @@ impl Engine {
         let mut jobs = Vec::new();
         let mut touched = BTreeSet::new();
         self.take_due(now, SCORES_PER_COMMIT, &mut jobs, &mut touched);
-        let moved = self.advance_schedules(&mut jobs)?;
+        // At the end of an input everything is due, and nothing is still to come.
+        let ended = now == EventTime::MAX;
+        let complete = if ended { self.newest() } else { self.watermark() };
+        let moved = self.advance_schedules(complete, &mut jobs)?;
         let mut outcome = Outcome::default();
         if jobs.is_empty() && moved.is_empty() {
+            if ended && self.sweeps.len() > 0 {
+                return Ok((self.sweep(self.newest())?, true));
+            }
             return Ok((outcome, false));
         }
         let store = Arc::clone(&self.store);
         let mut transaction = store.begin();
-        // At the end of an input everything is due; the time of scoring is then the last one that was reached.
-        let scored_at = if now == EventTime::MAX { self.newest } else { now };
+        let scored_at = if ended { self.newest() } else { now };
         self.score(&jobs, scored_at, &mut transaction, &mut outcome)?;
         self.queue.save(&mut transaction, &touched);
         for task in moved {
             let schedule = self.schedules[usize::from(task)].as_ref().expect("a schedule that moved is there");
             schedule.save(&mut transaction, task);
         }
+        self.clock.save(&mut transaction);
+        self.scorers.iter().for_each(|scorer| scorer.save_draws(&mut transaction));
         self.forget(&mut transaction);
         transaction.commit()?;
         Ok((outcome, true))
+    }
+
+    /// Goes on with one sweep, for a bounded number of rows: for when nothing is due. `now` is the engine's clock.
+    ///
+    /// # Errors
+    ///
+    /// When the store or the predictor fails; the store must then be opened again.
+    pub fn sweep(&mut self, now: EventTime) -> Result<Outcome, Error> {
+        let mut outcome = Outcome::default();
+        if self.sweeps.len() == 0 {
+            return Ok(outcome);
+        }
+        let mut touched = BTreeSet::new();
+        self.sweep_on(limits::SWEEP_ROWS_PER_ROUND, now, &mut touched, &mut outcome.counts)?;
+        let store = Arc::clone(&self.store);
+        let mut transaction = store.begin();
+        self.queue.save(&mut transaction, &touched);
+        self.sweeps.save(&mut transaction);
+        transaction.commit()?;
+        Ok(outcome)
     }
 
     /// Takes entities that are due by `now` off the queue, earliest deadline first, at most `limit`.
@@ -78,17 +113,17 @@ impl Engine {
         }
     }
 
-    /// Adds the next entities of schedules whose point has been reached; returns the tasks whose schedule moved.
-    fn advance_schedules(&mut self, jobs: &mut Vec<Job>) -> Result<Vec<u16>, Error> {
+    /// Adds the next entities of schedules whose point the input is complete up to; returns the tasks whose schedule moved.
+    fn advance_schedules(&mut self, complete: EventTime, jobs: &mut Vec<Job>) -> Result<Vec<u16>, Error> {
         let mut moved = Vec::new();
         for (index, scorer) in self.scorers.iter().enumerate() {
             let Emit::Every { step } = scorer.plan().emit else { continue };
-            if self.newest == EventTime::MIN || jobs.len() >= SCORES_PER_COMMIT {
+            if complete == EventTime::MIN || jobs.len() >= SCORES_PER_COMMIT {
                 continue;
             }
-            let start = || Schedule::starting(self.newest.max(scorer.plan().from.plus(-1)), step);
+            let start = || Schedule::starting(complete.max(scorer.plan().from.plus(-1)), step);
             let schedule = self.schedules[index].get_or_insert_with(start);
-            if schedule.point > self.newest {
+            if schedule.point > complete {
                 continue;
             }
             let (sequence, after) = schedule.begun.clone().unwrap_or((self.store.sequence(), None));
@@ -142,13 +177,31 @@ impl Engine {
         if !scorer.wanted(&job.entity, job.as_of)? {
             return Ok(Made::Skipped(Skip::NotInPopulation));
         }
+        let first = match self.first_as_of(job)? {
+            Some(as_of) if scorer.wanted(&job.entity, as_of)? => {
+                Some(scorer.score(&context, &job.entity, as_of)?.digest)
+            }
+            _ => None,
+        };
         Ok(Made::Score {
+            first,
             scored: scorer.score(&context, &job.entity, job.as_of)?,
             context: context.id,
             examples: context.examples,
             model: context.fitted.member().name(),
             fallback: context.fitted.fallback().map(Arc::from),
         })
+    }
+
+    /// What the first score of a row has seen: what had arrived with the row. `None` for what is no correction.
+    fn first_as_of(&self, job: &Job) -> Result<Option<AsOf>, Error> {
+        let plan = self.scorers[job.task].plan();
+        if plan.emit != Emit::PerEvent || job.reason != Reason::LateRow {
+            return Ok(None);
+        }
+        let row = RowKey { table: plan.task.entity, key: job.entity.clone() };
+        let row = self.store.as_of(job.as_of).row(&row)?;
+        Ok(row.map(|row| AsOf::live(job.as_of.cutoff, row.born)))
     }
 
     fn publish(
@@ -161,26 +214,27 @@ impl Engine {
         outcome: &mut Outcome,
     ) -> Result<(), Error> {
         let plan = Arc::clone(self.scorers[job.task].plan());
-        let (prediction, truncated, digest, context, examples, model, fallback) = match made {
+        let (prediction, truncated, digest, context, examples, model, fallback, first) = match made {
             Made::Skipped(skip) => {
                 outcome.counts.skipped(job.task, skip);
                 return Ok(());
             }
-            Made::Gone => (None, false, 0, ContextId(0), 0, "none", None),
-            Made::Score { scored, context, examples, model, fallback } => {
-                (Some(scored.prediction), scored.truncated, scored.digest, context, examples, model, fallback)
+            Made::Gone => (None, false, 0, ContextId(0), 0, "none", None, None),
+            Made::Score { scored, context, examples, model, fallback, first } => {
+                (Some(scored.prediction), scored.truncated, scored.digest, context, examples, model, fallback, first)
             }
         };
         let cutoff = job.as_of.cutoff;
         let mut revision = 0;
-        // A row that triggers its own score is scored once: nothing is kept about it.
-        if plan.emit != Emit::PerEvent {
+        // Of a row that triggers its own score nothing is kept, unless the score is corrected.
+        if plan.emit != Emit::PerEvent || job.reason == Reason::LateRow {
             let task = u16::try_from(job.task).expect("a config has fewer than 65,536 tasks");
             let entity = (task, job.entity.clone());
             let before = match published.get(&entity) {
                 Some(before) => Some(*before),
                 None => Published::load(&self.store, &entity)?,
             };
+            let before = before.or(first.map(|digest| Published { cutoff, revision: 0, digest }));
             if before.is_some_and(|before| before.digest == digest) || (before.is_none() && prediction.is_none()) {
                 outcome.counts.skipped(job.task, Skip::Unchanged);
                 return Ok(());

@@ -1,26 +1,31 @@
 //! The pure engine: deliveries and the time come in, what is to be published comes out. No clock, no network, no
 //! environment; its store is its only input and output.
 
+mod clock;
 mod counts;
 mod dirty;
 mod due;
+mod mark;
 mod published;
 mod schedule;
+mod sweep;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use graph_store::{Applied, Keyspace, Store, Transaction};
 use ingest::Delivery;
-use relational::{AsOf, Change, DeadLetter, EventTime, Key, Op, Position, Reason, Stage};
+use relational::{AsOf, Change, DeadLetter, EventTime, Key, Position, Reason, Stage, limits};
 use sinks::{DeadLetterRecord, Origin, Outgoing};
 use thiserror::Error;
 
+use clock::Clock;
 pub use counts::{Counts, Skip};
 pub use dirty::{Due, Queue, TaskEntity};
+use mark::Seen;
 use schedule::Schedule;
+use sweep::Sweeps;
 
-use crate::config::Emit;
 use crate::scorer::Scorer;
 
 /// The engine cannot go on.
@@ -50,19 +55,11 @@ pub struct Engine {
     scorers: Vec<Arc<Scorer>>,
     origin: Origin,
     queue: Queue,
+    sweeps: Sweeps,
     schedules: Vec<Option<Schedule>>,
-    newest: EventTime,
+    clock: Clock,
     next_outbox: u64,
     acknowledged: Vec<u64>,
-}
-
-/// A change that was applied.
-#[derive(Clone, Copy)]
-struct Seen<'a> {
-    change: &'a Change,
-    applied: &'a Applied,
-    late: bool,
-    now: EventTime,
 }
 
 /// One score to be made.
@@ -76,18 +73,27 @@ struct Job {
 }
 
 impl Engine {
-    /// An engine that goes on where the store stands. `newest` of the store is the event time it begins at.
+    /// An engine that goes on where the store stands. A row may come `lateness_micros` behind the newest of its partition
+    /// without being late.
     ///
     /// # Errors
     ///
     /// When the store cannot be read.
-    pub fn open(store: Arc<Store>, scorers: Vec<Arc<Scorer>>, origin: Origin) -> Result<Self, Error> {
-        let queue = Queue::load(&store)?;
-        let indices = 0..u16::try_from(scorers.len()).expect("a config has fewer than 65,536 tasks");
-        let schedules = indices.map(|task| Schedule::load(&store, task)).collect::<Result<_, _>>()?;
+    pub fn open(
+        store: Arc<Store>,
+        scorers: Vec<Arc<Scorer>>,
+        origin: Origin,
+        lateness_micros: i64,
+    ) -> Result<Self, Error> {
+        let tasks = u16::try_from(scorers.len()).expect("a config has fewer than 65,536 tasks");
+        let queue = Queue::load(&store)?.of_tasks(tasks);
+        let sweeps = Sweeps::load(&store, tasks)?;
+        let schedules = (0..tasks).map(|task| Schedule::load(&store, task)).collect::<Result<_, _>>()?;
         let next_outbox = next_outbox(&store)?;
-        let newest = store.newest_time();
-        Ok(Self { store, scorers, origin, queue, schedules, newest, next_outbox, acknowledged: Vec::new() })
+        let clock = Clock::load(&store, lateness_micros)?;
+        let acknowledged = Vec::new();
+        scorers.iter().for_each(|scorer| scorer.begin());
+        Ok(Self { store, scorers, origin, queue, sweeps, schedules, clock, next_outbox, acknowledged })
     }
 
     /// What was decided before a restart and may not have been published.
@@ -126,10 +132,28 @@ impl Engine {
         &self.queue
     }
 
+    /// Hubs that wait for their other entities to be marked.
+    #[must_use]
+    pub fn sweeping(&self) -> usize {
+        self.sweeps.len()
+    }
+
     /// The event time that has been reached.
     #[must_use]
     pub fn newest(&self) -> EventTime {
-        self.newest
+        self.clock.newest()
+    }
+
+    /// Event time up to which the input is believed complete.
+    #[must_use]
+    pub fn watermark(&self) -> EventTime {
+        self.clock.watermark()
+    }
+
+    /// Nothing has come; these partitions have more, and the others have been read to their end.
+    pub fn stand(&mut self, behind: Vec<(Arc<str>, i32)>) {
+        self.clock.behind(behind);
+        self.clock.reached(EventTime::MIN);
     }
 
     /// Applies a delivery and scores what it triggers, in one commit. `now` is the wall clock of a live run; without it
@@ -146,6 +170,7 @@ impl Engine {
         let mut jobs = Vec::new();
         let mut touched = BTreeSet::new();
         let mut letters = delivery.dead_letters;
+        self.clock.behind(delivery.behind);
         let mut applied = Vec::with_capacity(1);
         for change in &delivery.changes {
             applied.clear();
@@ -156,89 +181,53 @@ impl Engine {
             }
             outcome.counts.applied(change, &applied);
             for applied in &applied {
-                let late = applied.valid_from < self.newest;
-                // A time column in the future must not move the clock: a row happened no later than it became known.
-                self.newest = self.newest.max(applied.valid_from.min(change.known.max(EventTime(0))));
-                if now.is_none() {
-                    self.take_due(self.newest, usize::MAX, &mut jobs, &mut touched);
-                }
-                let seen = Seen { change, applied, late, now: now.unwrap_or(self.newest) };
-                self.mark(&seen, &mut jobs, &mut touched, &mut outcome.counts)?;
+                self.take_in(change, applied, now, &mut jobs, &mut touched, &mut outcome.counts)?;
             }
         }
-        self.newest = delivery.reached.map_or(self.newest, |reached| self.newest.max(reached));
+        self.clock.reached(delivery.reached.unwrap_or(EventTime::MIN));
         for letter in letters {
             outcome.counts.rejected(&letter);
             self.push(&mut transaction, &mut outcome, Outgoing::DeadLetter(DeadLetterRecord::new(letter)));
         }
-        self.score(&jobs, now.unwrap_or(self.newest), &mut transaction, &mut outcome)?;
+        self.score(&jobs, now.unwrap_or(self.newest()), &mut transaction, &mut outcome)?;
         self.queue.save(&mut transaction, &touched);
+        self.sweeps.save(&mut transaction);
+        self.clock.save(&mut transaction);
+        self.scorers.iter().for_each(|scorer| scorer.save_draws(&mut transaction));
         delivery.next.into_iter().for_each(|position| transaction.set_position(position));
         self.forget(&mut transaction);
         transaction.commit()?;
         Ok(outcome)
     }
 
-    /// What a change means for each task: a score of its own, or entities whose scores are out of date.
-    fn mark(
+    /// Takes in one row version: moves the clock, takes what is due by then, and marks what the version touches.
+    fn take_in(
         &mut self,
-        seen: &Seen<'_>,
+        change: &Change,
+        applied: &Applied,
+        now: Option<EventTime>,
         jobs: &mut Vec<Job>,
         touched: &mut BTreeSet<TaskEntity>,
         counts: &mut Counts,
     ) -> Result<(), Error> {
-        let Seen { change, applied, late, now } = *seen;
-        for (index, scorer) in self.scorers.iter().enumerate() {
-            let plan = scorer.plan();
-            let task = u16::try_from(index).expect("a config has fewer than 65,536 tasks");
-            if plan.emit == Emit::Never {
-                continue;
-            }
-            if applied.table == plan.task.entity && applied.new.is_none() {
-                let as_of = AsOf::live(self.newest, applied.sequence);
-                let trigger = Some(change.position.clone());
-                jobs.push(Job { task: index, entity: applied.key.clone(), as_of, reason: Reason::Delete, trigger });
-                continue;
-            }
-            match plan.emit {
-                Emit::PerEvent if plan.read_set.triggers(applied) && !matches!(change.op, Op::Snapshot(_)) => {
-                    let as_of = AsOf::live(applied.valid_from, applied.sequence);
-                    if as_of.cutoff < plan.from {
-                        counts.skipped(index, Skip::BeforeStart);
-                        continue;
-                    }
-                    let trigger = Some(change.position.clone());
-                    jobs.push(Job {
-                        task: index,
-                        entity: applied.key.clone(),
-                        as_of,
-                        reason: Reason::Trigger,
-                        trigger,
-                    });
-                }
-                Emit::Latest { quiet, max_delay } => {
-                    let bounds = AsOf::live(self.newest, applied.sequence);
-                    let limit = relational::limits::DIRTY_PER_CHANGE_MAX;
-                    let affected = plan.read_set.affected(&self.store, applied, bounds, limit)?;
-                    if !affected.rest.is_empty() {
-                        counts.skipped(index, Skip::HubCapped);
-                    }
-                    let due = Due {
-                        first: now,
-                        due: now.plus(quiet),
-                        cutoff: self.newest,
-                        sequence: applied.sequence,
-                        reason: if late { Reason::LateRow } else { Reason::Change },
-                        trigger: change.position.clone(),
-                    };
-                    for entity in affected.entities {
-                        let entity = (task, entity);
-                        self.queue.mark(entity.clone(), due.clone(), max_delay);
-                        touched.insert(entity);
-                    }
-                }
-                Emit::PerEvent | Emit::Every { .. } | Emit::Never => {}
-            }
+        let (newest, watermark) = (self.newest(), self.watermark());
+        // A row without a time is not late, however late it comes.
+        let late = applied.valid_from > EventTime::MIN && applied.valid_from < watermark;
+        if late {
+            counts.late(applied.table);
+        }
+        // A time column in the future must not move the clock: a row happened no later than it became known.
+        self.clock.shows(&change.position, applied.valid_from.min(change.known.max(EventTime(0))));
+        if now.is_none() {
+            self.take_due(self.newest(), usize::MAX, jobs, touched);
+        }
+        let effective = applied.valid_from.max(change.known);
+        self.scorers.iter().for_each(|scorer| scorer.arrived(applied.sequence, effective));
+        let disordered = applied.valid_from < newest;
+        let seen = Seen { change, applied, late, disordered, now: now.unwrap_or(self.newest()) };
+        self.mark(&seen, jobs, touched, counts)?;
+        if now.is_none() {
+            self.sweep_on(limits::SWEEP_ROWS_PER_CHANGE, self.newest(), touched, counts)?;
         }
         Ok(())
     }
