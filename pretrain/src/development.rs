@@ -4,7 +4,7 @@ use std::path::Path;
 
 use predictor::learn::metrics::auroc;
 use predictor::learn::{self, Estimate, Member, Targets};
-use predictor::small::{Compared, Episode, Pair, Prepared, Scores, Weights, evaluate, prepare};
+use predictor::small::{Compared, Config, Episode, Pair, Prepared, Scores, Weights, evaluate, prepare};
 use serde_json::{Value as Json, json};
 
 use crate::Error;
@@ -53,19 +53,45 @@ pub struct Report {
 #[derive(Debug, Clone)]
 struct Line {
     episodes: usize,
-    loss: Pair,
+    loss: Means,
     /// Areas under the ROC curve over the yes-or-no episodes on which every member can be judged; for numbers the
     /// errors in standard deviations, of network and anchor only.
-    quality: Option<(usize, Pair, Option<Closed>)>,
+    quality: Option<(usize, Means, Option<Closed>)>,
+}
+
+/// Means of network and anchor.
+#[derive(Debug, Clone, Copy)]
+struct Means {
+    network: f64,
+    anchor: f64,
+    /// Standard error of their difference, which is taken episode by episode.
+    error: f64,
+}
+
+impl Means {
+    fn of(pairs: &[Pair]) -> Self {
+        let each = |of: fn(&Pair) -> f64| pairs.iter().map(of).collect::<Vec<f64>>();
+        let differences = each(|pair| pair.network - pair.anchor);
+        let middle = mean(&differences);
+        let squares = differences.iter().map(|difference| (difference - middle).powi(2)).sum::<f64>();
+        let count = float(pairs.len());
+        let error = (squares / (count - 1.0).max(1.0) / count.max(1.0)).sqrt();
+        Self { network: mean(&each(|pair| pair.network)), anchor: mean(&each(|pair| pair.anchor)), error }
+    }
+
+    fn json(&self) -> Json {
+        json!({"network": self.network, "anchor": self.anchor, "standard_error_of_difference": self.error})
+    }
 }
 
 impl Development {
-    /// Tasks of `databases` databases of each family, each with a context of every size.
+    /// Tasks of `databases` databases of each family, each with a context of every size, for a network of these
+    /// dimensions.
     ///
     /// # Errors
     ///
     /// When the scratch folder cannot be used.
-    pub(crate) fn draw(recipe: &Recipe, databases: usize, scratch: &Path) -> Result<Self, Error> {
+    pub(crate) fn draw(recipe: &Recipe, config: &Config, databases: usize, scratch: &Path) -> Result<Self, Error> {
         let mut watched = Vec::new();
         for (number, family) in (0..).zip(Family::ALL) {
             for place in 0..databases {
@@ -73,7 +99,7 @@ impl Development {
                 for bank in banks(recipe, &mut dice, family, scratch)? {
                     for context in CONTEXTS {
                         let Some(episode) = bank.episode(&mut dice, context, recipe.data.queries) else { continue };
-                        let Some(prepared) = prepare(&episode, &recipe.config(), dice.bits()) else { continue };
+                        let Some(prepared) = prepare(&episode, config, dice.bits()) else { continue };
                         watched.push(Watched { family, context, prepared, closed: closed(&episode) });
                     }
                 }
@@ -116,10 +142,6 @@ impl Development {
 
 impl Line {
     fn mean(all: &[(Compared, Option<Closed>)], number: bool) -> Option<Self> {
-        let pair = |pairs: &[Pair]| Pair {
-            network: mean(&pairs.iter().map(|pair| pair.network).collect::<Vec<_>>()),
-            anchor: mean(&pairs.iter().map(|pair| pair.anchor).collect::<Vec<_>>()),
-        };
         let losses: Vec<Pair> = all.iter().map(|(compared, _)| compared.loss).collect();
         let closed: Vec<Closed> =
             all.iter().filter(|(compared, _)| compared.quality.is_some()).filter_map(|(_, closed)| *closed).collect();
@@ -131,26 +153,29 @@ impl Line {
             baseline: mean(&closed.iter().map(|closed| closed.baseline).collect::<Vec<_>>()),
             last_k: mean(&closed.iter().map(|closed| closed.last_k).collect::<Vec<_>>()),
         });
-        let quality = (!qualities.is_empty()).then(|| (qualities.len(), pair(&qualities), closed));
-        (!losses.is_empty()).then(|| Self { episodes: losses.len(), loss: pair(&losses), quality })
+        let quality = (!qualities.is_empty()).then(|| (qualities.len(), Means::of(&qualities), closed));
+        (!losses.is_empty()).then(|| Self { episodes: losses.len(), loss: Means::of(&losses), quality })
     }
 
     fn json(&self, quality: &str) -> Json {
-        json!({
-            "episodes": self.episodes,
-            "loss": {"network": self.loss.network, "anchor": self.loss.anchor},
-            quality: self.quality.map(|(episodes, pair, closed)| json!({
-                "episodes": episodes, "network": pair.network, "anchor": pair.anchor,
-                "baseline": closed.map(|closed| closed.baseline), "last_k": closed.map(|closed| closed.last_k),
-            })),
-        })
+        let judged = self.quality.map(|(episodes, means, closed)| {
+            let mut judged = means.json();
+            judged["episodes"] = json!(episodes);
+            if let Some(Closed { baseline, last_k }) = closed {
+                judged["baseline"] = json!(baseline);
+                judged["last_k"] = json!(last_k);
+            }
+            judged
+        });
+        json!({"episodes": self.episodes, "loss": self.loss.json(), quality: judged})
     }
 
     fn text(&self, kind: &str, quality: &str) -> String {
         let Self { episodes, loss, .. } = self;
         let mut text = format!("  | {episodes:>4} {kind}: loss {:.4} (anchor {:.4})", loss.network, loss.anchor);
-        if let Some((_, pair, closed)) = self.quality {
-            text += &format!(", {quality} {:.4} (anchor {:.4}", pair.network, pair.anchor);
+        if let Some((_, means, closed)) = self.quality {
+            let Means { network, anchor, error } = means;
+            text += &format!(", {quality} {network:.4} (anchor {anchor:.4}, difference ± {:.4}", 1.96 * error);
             if let Some(Closed { baseline, last_k }) = closed {
                 text += &format!(", baseline {baseline:.4}, last-k {last_k:.4}");
             }

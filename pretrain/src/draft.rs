@@ -198,3 +198,8 @@ pub(crate) fn category(number: usize) -> Value {
     ];
     Value::text(NAMES[number % NAMES.len()])
 }
+
+/// One of a few values by its number, as a column of numbers or of categories has it.
+pub(crate) fn code(data_type: DataType, number: usize) -> Value {
+    if data_type == DataType::Int { Value::Int(whole(number)) } else { category(number) }
+}

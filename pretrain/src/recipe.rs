@@ -88,14 +88,14 @@ pub struct Network {
 impl Default for Recipe {
     fn default() -> Self {
         let (data, schedule, network) = (Data::default(), Regime::default(), Network::default());
-        Self { seed: 0, steps: 1_300, data, schedule, network }
+        Self { seed: 0, steps: 1_500, data, schedule, network }
     }
 }
 
 impl Default for Data {
     fn default() -> Self {
         let contexts = [10, 16, 30, 50, 100, 160, 256, 512, 1_000];
-        let weights = [0.13, 0.13, 0.17, 0.18, 0.17, 0.11, 0.07, 0.03, 0.01];
+        let weights = [0.12, 0.12, 0.16, 0.16, 0.17, 0.12, 0.09, 0.045, 0.015];
         Self {
             databases: 16,
             steps: 24,

@@ -126,7 +126,8 @@ pub fn train(
     let path = folder.log();
     let mut log = fs::OpenOptions::new().create(true).append(true).open(&path).map_err(Error::file(&path))?;
     let development =
-        (watch.development > 0).then(|| Development::draw(recipe, watch.development, &watch.scratch)).transpose()?;
+        (watch.development > 0).then(|| Development::draw(recipe, &recipe.config(), watch.development, &watch.scratch));
+    let development = development.transpose()?;
     let first = trainer.steps();
     say(&format!(
         "step {first} of {}, {} development episodes",
@@ -173,7 +174,7 @@ pub fn train(
     Ok(trainer.steps())
 }
 
-/// Scores weights on development tasks drawn by the recipe's seed.
+/// Scores weights, whatever their dimensions, on development tasks drawn by the recipe's seed.
 ///
 /// # Errors
 ///
@@ -181,7 +182,7 @@ pub fn train(
 pub fn score(recipe: &Recipe, weights: &Path, databases: usize, scratch: &Path) -> Result<Vec<Report>, Error> {
     let bytes = fs::read(weights).map_err(Error::file(weights))?;
     let weights = Weights::from_bytes(&bytes)?;
-    Development::draw(recipe, databases, scratch)?.reports(&weights)
+    Development::draw(recipe, weights.config(), databases, scratch)?.reports(&weights)
 }
 
 fn save(folder: &Folder, trainer: &Trainer) -> Result<(), Error> {

@@ -1,6 +1,7 @@
 use predictor::learn::metrics::auroc;
 use predictor::learn::{self, Estimate, Member};
 use predictor::small::Episode;
+use relational::DataType;
 
 use super::*;
 use crate::columns::Clutter;
@@ -53,7 +54,7 @@ fn the_same_seed_gives_the_same_examples() {
 #[test]
 fn a_conjunction_cannot_be_seen_column_by_column() {
     let mut dice = Dice::new(1, &[]);
-    let tables = pairs::tables(&mut dice, 700, 4, 0.0, Clutter { copies: 0, noise: 1 });
+    let tables = pairs::tables(&mut dice, (700, 4), 0.0, DataType::Int, Clutter { copies: 0, noise: 1 });
     let world = World { family: Family::Pairs, tables, questions: pairs::questions() };
     let database = Database::fill(&world, &scratch()).unwrap();
     let bank = Bank::fill(&world, &database, &mut dice, 1, 700).unwrap().remove(0);

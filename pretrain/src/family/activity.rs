@@ -5,7 +5,7 @@ use relational::{DataType, Value};
 
 use crate::columns::{Clutter, clutter, round};
 use crate::dice::{Dice, float, logistic};
-use crate::draft::{Draft, category, key, moment};
+use crate::draft::{Draft, category, code, key, moment};
 use crate::latent::{Panel, series, spells, states};
 use crate::mechanism::Mechanism;
 use crate::question::{Question, Side};
@@ -33,6 +33,8 @@ struct Market {
     heavy: bool,
     free: f64,
     returned: (f64, f64),
+    /// Whether channels are numbers or categories.
+    channel: DataType,
     /// An order of this kind by this channel makes a customer stay away so many periods: each alone does nothing.
     incident: Option<(usize, usize, usize)>,
 }
@@ -91,7 +93,7 @@ pub(super) fn draw(dice: &mut Dice) -> (Vec<Draft>, Vec<Question>) {
         .timed()
         .with("amount", DataType::Float)
         .with("kind", DataType::Text)
-        .with("channel", DataType::Text)
+        .with("channel", market.channel)
         .with("returned", DataType::Bool);
     let mut visits = Draft::new("visits").link("customer", "customers").timed().with("minutes", DataType::Float);
     let looks = if dice.chance(0.4) { dice.between(0.2, 1.0) } else { 0.0 };
@@ -138,6 +140,7 @@ fn market(dice: &mut Dice) -> Market {
         heavy: dice.chance(0.4),
         free: if dice.chance(0.2) { dice.between(0.1, 0.6) } else { 0.0 },
         returned: (dice.between(-4.0, 0.0), dice.between(0.4, 2.2)),
+        channel: dice.pick(&[DataType::Int, DataType::Text]),
         incident: dice.chance(0.25).then(|| (dice.below(2), dice.below(2), dice.within(2, 10))),
     }
 }
@@ -222,7 +225,7 @@ fn shop(
             moment((float(period) + dice.unit()) * market.days),
             Value::Float(amount),
             category(kind),
-            category(channel + 8),
+            code(market.channel, channel),
             Value::Bool(returned),
         ];
         orders.push(values, &[size, minds.drive.at(period, place), minds.trust.at(period, place)]);

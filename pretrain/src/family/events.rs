@@ -17,7 +17,6 @@ const SEEN: usize = 7;
 
 /// How outcomes come about.
 struct Risk {
-    base: f64,
     shop_spell: f64,
     card_spell: f64,
     /// The share of events that a spell of the card reaches.
@@ -45,11 +44,39 @@ struct Event {
     log_odds: f64,
 }
 
+/// Who meets whom, and what each of them is and goes through.
+struct Scene {
+    days: usize,
+    shops: usize,
+    usual: Vec<f64>,
+    limits: Vec<f64>,
+    /// How far sizes lie from the card's usual size.
+    noise: f64,
+    /// Of cards and of shops, by their number.
+    own: Vec<[f64; 2]>,
+    card_spells: Panel,
+    shop_spells: Panel,
+}
+
 pub(super) fn draw(dice: &mut Dice) -> (Vec<Draft>, Vec<Question>) {
     let (cards, shops) = (dice.pick(&[30, 80, 160, 300]), dice.pick(&[15, 50, 120]));
     let (days, count) = (dice.within(30, 90), dice.within(1_500, 3_500));
     let delay = dice.pick(&[1.0, 3.0, 7.0, 14.0]);
     let risk = risk(dice);
+    let scene = scene(dice, cards, shops, days);
+    let events = events(dice, &scene, &risk, count);
+    let balance = super::balance(dice, 0.008, 0.5);
+    let base = super::offset(events.iter().map(|event| event.log_odds), balance);
+    let of = |side: usize| scene.own.iter().map(|own| own[side]).collect::<Vec<_>>();
+    let mut tables = vec![
+        parent_table(dice, "cards", &scene.limits, &of(0)[..cards]),
+        parent_table(dice, "shops", &[], &of(1)[..shops]),
+    ];
+    tables.push(events_table(dice, &events, base, delay));
+    (tables, questions(dice))
+}
+
+fn scene(dice: &mut Dice, cards: usize, shops: usize, days: usize) -> Scene {
     let (habit, noise) = (dice.between(0.3, 1.0), dice.between(0.2, 0.8));
     let usual: Vec<f64> = (0..cards).map(|_| habit * dice.normal()).collect();
     let limits: Vec<f64> = usual.iter().map(|usual| usual + 0.8 + 0.5 * dice.normal()).collect();
@@ -58,21 +85,11 @@ pub(super) fn draw(dice: &mut Dice) -> (Vec<Draft>, Vec<Question>) {
     let card_spells = spells(dice, days, cards, onset, length);
     let (onset, length) = (dice.between(0.002, 0.03), dice.between(5.0, 30.0));
     let shop_spells = spells(dice, days, shops, onset, length);
-    let events =
-        events(dice, (cards, shops, days, count), &risk, &usual, &limits, noise, &own, &card_spells, &shop_spells);
-    let balance = crate::family::balance(dice, 0.008, 0.5);
-    let base = crate::family::offset(events.iter().map(|event| event.log_odds), balance);
-    let mut tables = vec![
-        parent_table(dice, "cards", cards, &limits, &own.iter().map(|own| own[0]).collect::<Vec<_>>()),
-        parent_table(dice, "shops", shops, &[], &own.iter().map(|own| own[1]).collect::<Vec<_>>()),
-    ];
-    tables.push(events_table(dice, &events, base + risk.base, delay));
-    (tables, questions(dice))
+    Scene { days, shops, usual, limits, noise, own, card_spells, shop_spells }
 }
 
 fn risk(dice: &mut Dice) -> Risk {
     Risk {
-        base: 0.0,
         shop_spell: dice.between(1.0, 6.0) * dice.pick(&[0.0, 1.0, 1.0]),
         card_spell: dice.between(0.0, 4.0) * dice.pick(&[0.0, 1.0, 1.0]),
         reach: dice.between(0.2, 1.0),
@@ -85,18 +102,9 @@ fn risk(dice: &mut Dice) -> Risk {
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "each is a part of one world")]
-fn events(
-    dice: &mut Dice,
-    (cards, shops, days, count): (usize, usize, usize, usize),
-    risk: &Risk,
-    usual: &[f64],
-    limits: &[f64],
-    noise: f64,
-    own: &[[f64; 2]],
-    card_spells: &Panel,
-    shop_spells: &Panel,
-) -> Vec<Event> {
+fn events(dice: &mut Dice, scene: &Scene, risk: &Risk, count: usize) -> Vec<Event> {
+    let Scene { days, shops, usual, limits, noise, own, .. } = scene;
+    let (cards, days, shops) = (usual.len(), *days, *shops);
     let rates: Vec<f64> = (0..cards).map(|_| (0.7 * dice.normal()).exp()).collect();
     let near = dice.within(3, 12);
     let near: Vec<Vec<usize>> = (0..cards).map(|_| (0..near).map(|_| dice.below(shops)).collect()).collect();
@@ -111,7 +119,7 @@ fn events(
         let shop = dice.pick(&near[card]);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within the days of this world")]
         let period = (day as usize).min(days - 1);
-        let reached = card_spells.at(period, card) * f64::from(u8::from(dice.chance(risk.reach)));
+        let reached = scene.card_spells.at(period, card) * f64::from(u8::from(dice.chance(risk.reach)));
         let size = usual[card] + noise * dice.normal() + reached * risk.swell;
         let (channel, kind, hour) = (dice.below(2), dice.below(4), 24.0 * day.fract());
         let seen = [
@@ -125,7 +133,7 @@ fn events(
         ];
         let ring = if trapped[card] && day > sprung { risk.ring } else { 0.0 };
         trapped[card] |= shop == trap && day < sprung;
-        let log_odds = risk.shop_spell * shop_spells.at(period, shop)
+        let log_odds = risk.shop_spell * scene.shop_spells.at(period, shop)
             + risk.card_spell * reached
             + risk.card * own[card][0]
             + risk.shop * own[shop][1]
@@ -138,13 +146,13 @@ fn events(
     all
 }
 
-fn parent_table(dice: &mut Dice, name: &str, count: usize, limits: &[f64], signals: &[f64]) -> Draft {
+fn parent_table(dice: &mut Dice, name: &str, limits: &[f64], signals: &[f64]) -> Draft {
     let mut table = Draft::new(name).with("area", DataType::Text);
     if !limits.is_empty() {
         table = table.with("ceiling", DataType::Float);
     }
     let areas = dice.zipf(8);
-    for (place, signal) in signals.iter().take(count).enumerate() {
+    for (place, signal) in signals.iter().enumerate() {
         let area = category(dice.weighted(&areas));
         let limit = limits.get(place).map(|limit| Value::Float(round((limit + 3.0).exp())));
         table.push(std::iter::once(area).chain(limit), &[*signal]);

@@ -5,7 +5,7 @@ use relational::{DataType, EventTime, Value};
 
 use crate::columns::{Clutter, bin, clutter, round};
 use crate::dice::{Dice, float, logistic};
-use crate::draft::{Draft, category, key, moment};
+use crate::draft::{Draft, category, code, key, moment};
 use crate::mechanism::Mechanism;
 use crate::question::{Question, Side};
 
@@ -141,16 +141,17 @@ fn clients_table(dice: &mut Dice, clients: &[Client]) -> Draft {
 }
 
 fn entries_table(dice: &mut Dice, clients: &[Client]) -> Draft {
+    let mark = dice.pick(&[DataType::Int, DataType::Text]);
     let mut table = Draft::new("entries")
         .link("client", "clients")
         .timed()
         .with("amount", DataType::Float)
         .with("kind", DataType::Text)
-        .with("mark", DataType::Text);
+        .with("mark", mark);
     for (place, client) in clients.iter().enumerate() {
         for entry in &client.entries {
             let amount = Value::Float(round((entry.size + 2.0).exp()));
-            let values = [key(place), moment(entry.day), amount, category(entry.kind), category(entry.mark + 8)];
+            let values = [key(place), moment(entry.day), amount, category(entry.kind), code(mark, entry.mark)];
             table.push(values, &[entry.size, client.care]);
         }
     }

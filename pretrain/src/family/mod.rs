@@ -73,7 +73,7 @@ impl Family {
     /// Any family, in the prior's proportions.
     #[must_use]
     pub fn any(dice: &mut Dice) -> Self {
-        Self::ALL[dice.weighted(&[0.2, 0.27, 0.16, 0.14, 0.05, 0.18])]
+        Self::ALL[dice.weighted(&[0.2, 0.26, 0.16, 0.14, 0.06, 0.18])]
     }
 }
 

@@ -4,7 +4,7 @@ use relational::{DataType, EventTime, Value};
 
 use crate::columns::{Clutter, clutter};
 use crate::dice::Dice;
-use crate::draft::{Draft, category, key, moment};
+use crate::draft::{Draft, category, code, key, moment};
 use crate::question::Question;
 
 /// Days from a case's first row to the case itself.
@@ -12,19 +12,23 @@ const DAYS: f64 = 10.0;
 
 pub(super) fn draw(dice: &mut Dice) -> (Vec<Draft>, Vec<Question>) {
     let of = Clutter { copies: 0, noise: dice.below(5) };
-    let (rows, wrong) = (dice.within(2, 6), dice.pick(&[0.0, 0.05, 0.2]));
+    let (rows, wrong) = (dice.pick(&[2, 2, 2, 3, 3, 4, 6]), dice.pick(&[0.0, 0.05, 0.2]));
     let cases = dice.within(300, 800);
-    (tables(dice, cases, rows, wrong, of), questions())
+    let data_type = dice.pick(&[DataType::Int, DataType::Int, DataType::Text]);
+    (tables(dice, (cases, rows), wrong, data_type, of), questions())
 }
 
-/// Cases with `rows` earlier rows each at most, and so large a share of wrong labels.
-pub(crate) fn tables(dice: &mut Dice, cases: usize, rows: usize, wrong: f64, of: Clutter) -> Vec<Draft> {
+/// Cases with so many earlier rows each, and so large a share of wrong labels. The two values are numbers or categories.
+pub(crate) fn tables(
+    dice: &mut Dice,
+    (cases, rows): (usize, usize),
+    wrong: f64,
+    data_type: DataType,
+    of: Clutter,
+) -> Vec<Draft> {
     let mut holders = Draft::new("holders").with("area", DataType::Text);
-    let mut marks = Draft::new("marks")
-        .link("holder", "holders")
-        .timed()
-        .with("left", DataType::Text)
-        .with("right", DataType::Text);
+    let mut marks =
+        Draft::new("marks").link("holder", "holders").timed().with("left", data_type).with("right", data_type);
     let mut all = Draft::new("cases").link("holder", "holders").timed().late("met", DataType::Bool, EventTime::DAY);
     let share = dice.between(0.15, 0.5);
     for place in 0..cases {
@@ -33,7 +37,7 @@ pub(crate) fn tables(dice: &mut Dice, cases: usize, rows: usize, wrong: f64, of:
         let met = dice.chance(share);
         for (row, (left, right)) in pairs(dice, rows, met).into_iter().enumerate() {
             let at = moment(begin + DAYS * crate::dice::float(row) / crate::dice::float(rows));
-            let side = |here: bool| category(usize::from(!here));
+            let side = |here: bool| code(data_type, usize::from(!here));
             marks.push([key(place), at, side(left), side(right)], &[]);
         }
         all.push([key(place), moment(begin + DAYS), Value::Bool(met != dice.chance(wrong))], &[]);
