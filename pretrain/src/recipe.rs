@@ -88,7 +88,7 @@ pub struct Network {
 impl Default for Recipe {
     fn default() -> Self {
         let (data, schedule, network) = (Data::default(), Regime::default(), Network::default());
-        Self { seed: 0, steps: 1_500, data, schedule, network }
+        Self { seed: 0, steps: 5_000, data, schedule, network }
     }
 }
 
@@ -119,8 +119,8 @@ impl Default for Regime {
 
 impl Default for Network {
     fn default() -> Self {
-        let Config { cell, inducing, cell_heads, read_outs, row, row_heads, blocks, context, .. } = Config::default();
-        let columns = 24;
+        let Config { columns, cell, inducing, cell_heads, read_outs, row, row_heads, blocks, context } =
+            Config::default();
         Self { columns, cell, inducing, cell_heads, read_outs, row, row_heads, blocks, context }
     }
 }

@@ -45,7 +45,7 @@ pub struct Schedule {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            columns: 32,
+            columns: 24,
             cell: 32,
             inducing: 8,
             cell_heads: 2,
