@@ -203,3 +203,30 @@ pub(crate) fn category(number: usize) -> Value {
 pub(crate) fn code(data_type: DataType, number: usize) -> Value {
     if data_type == DataType::Int { Value::Int(whole(number)) } else { category(number) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_late_value_becomes_known_by_an_update() {
+        let mut parents = Draft::new("parents");
+        parents.push([], &[]);
+        let mut rows =
+            Draft::new("rows").link("parent", "parents").timed().late("label", DataType::Bool, EventTime::DAY);
+        for day in [3.0, 1.0] {
+            rows.push([key(0), moment(day), Value::Bool(true)], &[]);
+        }
+        let made = changes(&[parents, rows]);
+        let days = |change: &Change| change.known.since(START).div_euclid(EventTime::DAY);
+        let told = |change: &Change| match &change.op {
+            Op::Upsert(cells) => cells.last().cloned(),
+            Op::Snapshot(_) | Op::Delete | Op::Truncate => None,
+        };
+        assert_eq!(made[0].known, EventTime::MIN, "a parent without a time is there from the beginning");
+        assert_eq!(made[1..].iter().map(days).collect::<Vec<_>>(), [1, 2, 3, 4]);
+        let (unknown, known) = (Some(Cell::Value(Value::Null)), Some(Cell::Value(Value::Bool(true))));
+        assert_eq!(made[1..].iter().map(told).collect::<Vec<_>>(), [unknown.clone(), known.clone(), unknown, known]);
+        assert!((0..).zip(&made).all(|(offset, change)| change.position.offset == offset));
+    }
+}

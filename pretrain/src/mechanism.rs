@@ -130,3 +130,23 @@ fn network(dice: &mut Dice, inputs: usize) -> Vec<(Vec<f64>, f64, f64)> {
     };
     (0..units).map(unit).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_mechanism_has_about_unit_variance() {
+        let mut dice = Dice::new(2, &[]);
+        for number in 0..200 {
+            let mechanism = Mechanism::draw(&mut dice, 5);
+            let drawn: Vec<f64> = (0..2_000)
+                .map(|_| mechanism.of(&[dice.normal(), dice.normal(), dice.normal(), dice.normal(), dice.normal()]))
+                .collect();
+            let mean = drawn.iter().sum::<f64>() / 2_000.0;
+            let variance = drawn.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / 2_000.0;
+            // What happens to few rows only is seen by few of the trials that the scale is taken from.
+            assert!(mean.abs() < 0.4 && variance < 2.5, "{number}: mean {mean}, variance {variance}: {mechanism:?}");
+        }
+    }
+}

@@ -178,3 +178,34 @@ fn drawable(sizes: &[(usize, f64)]) -> bool {
     let sum: f64 = sizes.iter().map(|(_, weight)| weight).sum();
     sizes.iter().all(|(size, weight)| *size > 0 && *weight >= 0.0) && sum > 0.0 && sum.is_finite()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Recipe, String> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        Recipe::read(file.path()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_recipe_reads_back_and_what_is_left_out_is_the_default() {
+        let recipe = Recipe { seed: 9, steps: 12, ..Recipe::default() };
+        assert_eq!(read(&recipe.to_toml()), Ok(recipe));
+        let columns = read("[network]\ncolumns = 8").unwrap().network.columns;
+        assert_eq!((columns, read("").unwrap()), (8, Recipe::default()));
+    }
+
+    #[test]
+    fn what_no_run_could_follow_is_refused_with_the_place() {
+        for (text, reason) in [
+            ("[data]\nqueries = 0", "`data.queries` must be at least 1"),
+            ("[data]\ncontexts = []", "`data.contexts` must hold sizes and positive weights"),
+            ("speed = 3", "unknown field `speed`"),
+        ] {
+            let error = read(text).unwrap_err();
+            assert!(error.contains(reason), "{error}");
+        }
+    }
+}

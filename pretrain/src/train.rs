@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use predictor::small::{Trainer, Weights};
+use predictor::small::{Loss, Trainer, Weights};
 use serde_json::{Value as Json, json};
 
 use crate::Error;
@@ -101,6 +101,16 @@ impl Tally {
         let (losses, norms) = (Vec::new(), Vec::new());
         Self { since: Instant::now(), losses, norms, tasks: 0, skipped: 0, waited: 0.0 }
     }
+
+    fn add(&mut self, tasks: usize, loss: &Loss) {
+        self.tasks += tasks;
+        if loss.skipped {
+            self.skipped += 1;
+        } else {
+            self.losses.push(loss.loss);
+            self.norms.push(loss.gradient_norm);
+        }
+    }
 }
 
 /// Trains until the recipe's last step, or until `stop` is set; returns the steps taken in all. Goes on from the
@@ -141,14 +151,7 @@ pub fn train(
         let asked = Instant::now();
         let batch = stream.next()?;
         tally.waited += asked.elapsed().as_secs_f64();
-        let loss = trainer.step(&batch)?;
-        tally.tasks += batch.len();
-        if loss.skipped {
-            tally.skipped += 1;
-        } else {
-            tally.losses.push(loss.loss);
-            tally.norms.push(loss.gradient_norm);
-        }
+        tally.add(batch.len(), &trainer.step(&batch)?);
         let step = trainer.steps();
         let due = |every: u64| every > 0 && (step.is_multiple_of(every) || step == last);
         if due(watch.log_every) {
