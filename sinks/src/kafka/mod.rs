@@ -1,9 +1,10 @@
 //! Kafka: an idempotent producer that waits for its acknowledgements, and the few other calls that scores and dead
 //! letters need. Only the files of this folder name rdkafka.
 //!
-//! Each record carries its outbox mark in the header `foreshore-outbox`. When a topic is first used, the last record of
-//! each of its partitions is read: what the partition already holds is not sent again. That is exact, because a key's
-//! partition is computed here and an idempotent producer leaves no gaps within a partition.
+//! Each record carries its outbox mark in the header `foreshore-outbox`. When a topic is first used, the last records of
+//! each of its partitions are read: what the partition already holds is not sent again. That is exact, because a key's
+//! partition is computed here and an idempotent producer leaves no gaps within a partition; but for requests of a killed
+//! process that the broker takes up only afterwards.
 
 mod topics;
 mod wire;
@@ -26,6 +27,9 @@ use crate::{Outgoing, Sink, StoreId};
 
 /// Holds the record's outbox mark.
 const OUTBOX_HEADER: &str = "foreshore-outbox";
+
+/// Records at the end of a partition that are looked at for our marks: a few of others may stand behind them.
+const LOOKED_BACK: i64 = 100;
 
 /// Says that a dead letter's value was too large for the topic, and how many bytes it had.
 const OMITTED_HEADER: &str = "foreshore-omitted-value-bytes";
@@ -199,10 +203,10 @@ impl Connection {
     fn topic(&mut self, settings: &KafkaSettings, store: StoreId, name: &str) -> Result<&mut Vec<Option<u64>>, Error> {
         if !self.topics.contains_key(name) {
             let mut last = vec![None; partition_count(settings, &self.consumer, name)?];
-            read(settings, &self.consumer, name, last.len(), true, |message| {
+            read(settings, &self.consumer, name, last.len(), Some(LOOKED_BACK), |message| {
                 let mark = header(message, OUTBOX_HEADER).and_then(|text| text.parse::<Mark>().ok());
                 let index = usize::try_from(message.partition()).expect("a partition is not negative");
-                last[index] = mark.filter(|mark| mark.store == store).map(|mark| mark.sequence);
+                last[index] = last[index].max(mark.filter(|mark| mark.store == store).map(|mark| mark.sequence));
             })?;
             self.topics.insert(name.to_owned(), last);
         }

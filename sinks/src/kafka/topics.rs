@@ -68,13 +68,13 @@ fn watermarks(consumer: &BaseConsumer, topic: &str, place: i32) -> KafkaResult<(
     }
 }
 
-/// Reads a topic up to its present end: each partition's last record only, or all of them.
+/// Reads a topic up to its present end: each partition's last `limit` records, or all of them.
 pub(super) fn read(
     settings: &KafkaSettings,
     consumer: &BaseConsumer,
     topic: &str,
     partitions: usize,
-    last_only: bool,
+    limit: Option<i64>,
     mut each: impl FnMut(&BorrowedMessage<'_>),
 ) -> Result<(), Error> {
     let failed = |error: KafkaError| settings.failed(format!("read topic {topic}"), &error);
@@ -83,7 +83,7 @@ pub(super) fn read(
     for place in (0..).take(partitions) {
         let (low, high) = watermarks(consumer, topic, place).map_err(failed)?;
         if low < high {
-            let start = if last_only { high - 1 } else { low };
+            let start = limit.map_or(low, |limit| (high - limit).max(low));
             assignment.add_partition_offset(topic, place, Offset::Offset(start)).map_err(failed)?;
             ends.insert(place, high);
         }
@@ -136,7 +136,7 @@ pub fn read_dead_letters(settings: &KafkaSettings) -> Result<Vec<StoredDeadLette
     let topic = dead_letter_topic(&settings.app);
     let partitions = partition_count(settings, &consumer, &topic)?;
     let mut letters = Vec::new();
-    read(settings, &consumer, &topic, partitions, false, |message| {
+    read(settings, &consumer, &topic, partitions, None, |message| {
         let own = |name: &str| name == OUTBOX_HEADER || name == OMITTED_HEADER;
         let headers = message.headers().into_iter().flat_map(Headers::iter).filter(|header| !own(header.key));
         let headers = headers.map(|header| (header.key.to_owned(), header.value.map(<[u8]>::to_vec))).collect();
@@ -167,8 +167,8 @@ pub fn send_back(settings: &KafkaSettings, letters: &[DeadLetterRecord]) -> Resu
     acknowledged(settings, &producer, letters.len(), name)
 }
 
-/// Creates topics, waits until they can be written, and returns the names of those that did not exist before. Compacted topics keep the last record of
-/// each key.
+/// Creates topics, waits until they can be written, and returns the names of those that did not exist before. Compacted
+/// topics keep the last record of each key, the others every record.
 ///
 /// # Errors
 ///
@@ -182,9 +182,9 @@ pub fn create_topics(
 ) -> Result<Vec<String>, Error> {
     let created: KafkaResult<AdminClient<DefaultClientContext>> = settings.config("admin").create();
     let admin = created.map_err(|error| settings.failed("make an admin client", &error))?;
-    let policy = if compacted { "compact" } else { "delete" };
-    let topic =
-        |name| NewTopic::new(name, partitions, TopicReplication::Fixed(replication)).set("cleanup.policy", policy);
+    // A record's age for retention is that of its timestamp: a refused record of long ago would be gone at once.
+    let (name, policy) = if compacted { ("cleanup.policy", "compact") } else { ("retention.ms", "-1") };
+    let topic = |topic| NewTopic::new(topic, partitions, TopicReplication::Fixed(replication)).set(name, policy);
     let topics: Vec<_> = names.iter().map(|name| topic(name)).collect();
     let options = AdminOptions::new().operation_timeout(Some(ANSWER_TIME)).request_timeout(Some(ANSWER_TIME));
     let answers = futures_executor::block_on(admin.create_topics(&topics, &options));
