@@ -22,7 +22,7 @@ fn main() -> Result<(), Error> {
     let mut tables = Vec::new();
     let mut mappings = Vec::new();
     for (topic, table) in topics.iter().zip((0..).map(TableId)) {
-        let records: Vec<_> = sample.iter().filter(|record| *record.origin.topic == **topic).collect();
+        let records: Vec<_> = sample.records.iter().filter(|record| *record.origin.topic == **topic).collect();
         let learned = learn(&records.iter().map(|record| record.as_record()).collect::<Vec<_>>());
         let columns = learned.map_or_else(Vec::new, |learned| learned.columns);
         tables.push(Table { name: topic.clone(), columns, key: vec![ColumnId(0)], time: None });

@@ -20,7 +20,8 @@ use rdkafka::message::Message;
 use rdkafka::{Offset, TopicPartitionList};
 use relational::Position;
 
-use crate::decode::{self, OwnedRecord, Tables};
+use crate::decode::{self, Tables};
+use crate::learning::Sample;
 use crate::{Delivery, Error, Source};
 use client::{Client, Log, client, discover, record};
 use merge::Merge;
@@ -103,7 +104,7 @@ impl KafkaSource {
     /// # Errors
     ///
     /// As [`Self::connect`].
-    pub fn sample(settings: &KafkaSettings, limit: usize) -> Result<Vec<OwnedRecord>, Error> {
+    pub fn sample(settings: &KafkaSettings, limit: usize) -> Result<Sample, Error> {
         // Nothing is decoded, so no tables are needed.
         let schema = relational::Schema::new(Vec::new(), Vec::new())?;
         let tables = Arc::new(Tables::new(Arc::new(schema), Vec::new())?);
@@ -130,28 +131,9 @@ impl KafkaSource {
                 }
             }
         }
-        Ok(records)
-    }
-
-    /// Reports positions that the store has committed to the consumer group, so that tools can show the lag. The source
-    /// itself never reads them.
-    ///
-    /// # Errors
-    ///
-    /// When the client refuses.
-    pub fn committed(&mut self, positions: &[Position]) -> Result<(), Error> {
-        let mut offsets = TopicPartitionList::with_capacity(positions.len());
-        let ours = |position: &&Position| self.partitions.contains(&(Arc::clone(&position.topic), position.partition));
-        for position in positions.iter().filter(ours) {
-            let added =
-                offsets.add_partition_offset(&position.topic, position.partition, Offset::Offset(position.offset));
-            added.map_err(|error| fault(&position.to_string(), &error))?;
-        }
-        if offsets.count() == 0 {
-            return Ok(());
-        }
-        let group = format!("consumer group `{}`", self.settings.application);
-        self.consumer.commit(&offsets, CommitMode::Async).map_err(|error| fault(&group, &error))
+        let mut topics: Vec<String> = source.partitions.iter().map(|(topic, _)| topic.to_string()).collect();
+        topics.dedup();
+        Ok(Sample { topics, records })
     }
 
     /// Assigns all partitions at the known positions, and starts to merge anew.
@@ -173,6 +155,9 @@ impl KafkaSource {
             queue.set_nonempty_callback(move || {
                 waker.try_send(()).ok();
             });
+            if stored.is_none() && low > 0 {
+                tracing::warn!("kafka, {what}: it begins at offset {low}; the broker has removed what was before");
+            }
             let offset = stored.map_or(Offset::Beginning, Offset::Offset);
             assignment.add_partition_offset(&topic, partition, offset).map_err(|error| fault(&what, &error))?;
             let next = stored.unwrap_or(low);
@@ -349,6 +334,21 @@ impl Source for KafkaSource {
         let behind = self.lanes.iter().enumerate().filter(|(index, _)| self.merge.is_behind(*index));
         delivery.behind = behind.map(|(_, lane)| lane.partition.clone()).collect();
         Ok(delivery)
+    }
+
+    fn report(&mut self, positions: &[Position]) -> Result<(), Error> {
+        let mut offsets = TopicPartitionList::with_capacity(positions.len());
+        let ours = |position: &&Position| self.partitions.contains(&(Arc::clone(&position.topic), position.partition));
+        for position in positions.iter().filter(ours) {
+            let added =
+                offsets.add_partition_offset(&position.topic, position.partition, Offset::Offset(position.offset));
+            added.map_err(|error| fault(&position.to_string(), &error))?;
+        }
+        if offsets.count() == 0 {
+            return Ok(());
+        }
+        let group = format!("consumer group `{}`", self.settings.application);
+        self.consumer.commit(&offsets, CommitMode::Async).map_err(|error| fault(&group, &error))
     }
 
     fn progress(&self) -> (u64, Option<u64>) {

@@ -6,6 +6,7 @@ pub mod decode;
 mod error;
 pub mod files;
 pub mod kafka;
+pub mod learning;
 pub mod ndjson;
 
 use std::sync::Arc;
@@ -51,6 +52,17 @@ pub trait Source: Send {
     ///
     /// When the source cannot be read. A record that cannot be understood is a dead letter, not an error.
     fn poll(&mut self, limit: usize, wait: Duration) -> Result<Delivery, Error>;
+
+    /// Tells whoever watches from outside how far the store is: for Kafka the consumer group, so that tools show the
+    /// lag. Information only; the source never reads it. Positions of other sources are passed over.
+    ///
+    /// # Errors
+    ///
+    /// When the client refuses; a broker that is down is none.
+    fn report(&mut self, positions: &[Position]) -> Result<(), Error> {
+        let _ = positions;
+        Ok(())
+    }
 
     /// How far it is, for progress bars: (done, total) in records or bytes; total `None` when unknown (a live topic).
     fn progress(&self) -> (u64, Option<u64>);

@@ -23,6 +23,7 @@ use relational::{DeadLetter, EventTime, Position, Stage};
 
 use crate::decode::{self, Header, OwnedRecord, Row, Tables, clip, text_of};
 use crate::files::open_bytes;
+use crate::learning::Sample;
 use crate::{Delivery, Error, Source};
 
 /// Bytes of one line: hexadecimal digits and escapes make a record longer than it is.
@@ -80,9 +81,9 @@ impl ChangeFiles {
     /// # Errors
     ///
     /// When a file cannot be read.
-    pub fn sample(paths: &[PathBuf], topic: Option<&str>, limit: usize) -> Result<Vec<OwnedRecord>, Error> {
+    pub fn sample(paths: &[PathBuf], topic: Option<&str>, limit: usize) -> Result<Sample, Error> {
         let topic: Option<Arc<str>> = topic.map(Arc::from);
-        let mut records = Vec::new();
+        let mut records: Vec<OwnedRecord> = Vec::new();
         for path in paths {
             let mut reader = BufReader::new(open_bytes(path)?);
             let name: Arc<str> = path.to_string_lossy().into();
@@ -95,7 +96,13 @@ impl ChangeFiles {
                 records.extend(record(&line, position, topic.as_ref()).ok().flatten());
             }
         }
-        Ok(records)
+        let mut topics: Vec<String> = Vec::new();
+        for record in &records {
+            if topics.iter().all(|topic| **topic != *record.origin.topic) {
+                topics.push(record.origin.topic.to_string());
+            }
+        }
+        Ok(Sample { topics, records })
     }
 
     /// Reads one line into the delivery; `false` at the end of the last file.

@@ -12,6 +12,7 @@ mod demo;
 pub mod driver;
 pub mod engine;
 pub mod http;
+pub mod learning;
 pub mod logging;
 pub mod metrics;
 pub mod output;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use ingest::decode::{ColumnHint, Format, Mapping, Tables, unit_named};
 use ingest::files::{ColumnOverride, TableFile};
+use ingest::learning::Said;
 use relational::{Column, ColumnId, DataType, ForeignKey, Schema, SemanticType, TableId};
 
 use crate::config::{ConfigError, Document, RawColumn, RawTable, Settings, nearest};
@@ -156,6 +157,44 @@ pub(crate) fn topics(settings: &Settings, schema: &Arc<Schema>) -> Result<Tables
         });
     }
     Tables::new(Arc::clone(schema), mappings).map_err(|error| settings.document.error(&["tables"], error.to_string()))
+}
+
+/// The table that each topic feeds, while columns and keys are not known yet.
+///
+/// # Errors
+///
+/// With the place in the config, when a table's topic cannot be used.
+pub(crate) fn routes(settings: &Settings) -> Result<Tables, ConfigError> {
+    let refused = |error: &dyn std::fmt::Display| settings.document.error(&["tables"], error.to_string());
+    let table =
+        |name: &String| relational::Table { name: name.clone(), columns: Vec::new(), key: Vec::new(), time: None };
+    let schema =
+        Schema::new(settings.tables.keys().map(table).collect(), Vec::new()).map_err(|error| refused(&error))?;
+    let mapping = |(table, raw): (TableId, &RawTable)| Mapping {
+        table,
+        topic: raw.topic.as_ref().map(|topic| topic.0.clone()),
+        format: Format::Append,
+        hints: Vec::new(),
+    };
+    let mappings = (0..).map(TableId).zip(settings.tables.values()).map(mapping).collect();
+    Tables::new(Arc::new(schema), mappings).map_err(|error| refused(&error))
+}
+
+/// What the config says of the tables, as far as learning has to know it.
+pub(crate) fn said(settings: &Settings) -> Vec<Said> {
+    let said = settings.tables.iter().map(|(name, raw)| {
+        let read = raw.columns.iter().filter(|(_, column)| !column.hidden);
+        let typed = read.map(|(name, column)| (name.clone(), column.data_type.as_deref().and_then(data_type)));
+        Said {
+            table: name.clone(),
+            key: raw.key.0.clone(),
+            time: raw.time.clone(),
+            has_foreign_keys: !raw.foreign_keys.is_empty(),
+            columns: typed.collect(),
+            hidden: raw.columns.iter().filter(|(_, column)| column.hidden).map(|(name, _)| name.clone()).collect(),
+        }
+    });
+    said.collect()
 }
 
 fn data_type(name: &str) -> Option<DataType> {

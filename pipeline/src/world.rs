@@ -16,6 +16,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::cli::Common;
 use crate::config::{self, ConfigError, RawSourceKind, Settings, SinkSettings};
+use crate::learning::{self, Learned};
 use crate::plan::Plan;
 use crate::scorer::{Bounds, Scorer};
 use crate::tables;
@@ -70,6 +71,8 @@ pub struct World {
     pub schema: Arc<Schema>,
     /// The tasks, in the config's order.
     pub plans: Vec<Arc<Plan>>,
+    /// What was learnt from the source because the config does not say it.
+    pub learned: Option<Learned>,
     table_files: Vec<ingest::files::TableFile>,
 }
 
@@ -92,7 +95,8 @@ impl World {
     /// # Errors
     ///
     /// When a file that the schema is learnt from cannot be read, or a query does not fit the schema.
-    pub fn new(settings: Settings) -> Result<Self, Failure> {
+    pub fn new(mut settings: Settings) -> Result<Self, Failure> {
+        let learned = learning::complete(&mut settings)?;
         let (table_files, schema) = match settings.source.kind {
             RawSourceKind::Files => {
                 let files = tables::files(&settings)?;
@@ -104,7 +108,7 @@ impl World {
         let schema = Arc::new(schema);
         let compile = |task| Plan::compile(task, &schema, &settings.document).map(Arc::new);
         let plans = settings.tasks.iter().map(compile).collect::<Result<Vec<_>, _>>()?;
-        Ok(Self { settings, schema, plans, table_files })
+        Ok(Self { settings, schema, plans, learned, table_files })
     }
 
     /// Opens the store; `sync` says whether each commit waits for the disk.
@@ -114,6 +118,9 @@ impl World {
     /// When it is in use, damaged, or was made for another schema.
     pub fn open_store(&self, sync: bool) -> Result<Arc<Store>, Failure> {
         let options = Options { memory_bytes: self.settings.app.memory_bytes, sync };
+        if let Some(learned) = &self.learned {
+            learned.keep(&self.settings.app.store)?;
+        }
         let open = || Store::open(&self.settings.app.store, Arc::clone(&self.schema), &options);
         let store = open()?;
         if store.get(Keyspace::Context, STORE_ID)?.is_some() {
@@ -141,7 +148,7 @@ impl World {
             }
             RawSourceKind::Kafka => {
                 let tables = Arc::new(tables::topics(&self.settings, &self.schema)?);
-                Box::new(KafkaSource::connect(self.kafka_settings(), tables)?)
+                Box::new(KafkaSource::connect(kafka_settings(&self.settings), tables)?)
             }
         })
     }
@@ -160,7 +167,9 @@ impl World {
         let tables = tables::topics(&self.settings, &self.schema)?;
         let mut delivery = Delivery::default();
         for record in records {
-            let letter = record.letter;
+            // With the attempt, which the next refusal raises.
+            let headers = record.headers_to_send_back();
+            let letter = DeadLetter { headers, ..record.letter };
             let record = Record {
                 origin: &letter.position,
                 position: &letter.position,
@@ -179,16 +188,6 @@ impl World {
             }
         }
         Ok(delivery)
-    }
-
-    /// How to reach the source's topics.
-    #[must_use]
-    pub fn kafka_settings(&self) -> KafkaSettings {
-        let source = &self.settings.source;
-        let brokers = source.brokers.clone().unwrap_or_default();
-        let mut settings = KafkaSettings::new(brokers, source.topics.clone(), self.settings.app.name.clone());
-        settings.options = source.options.iter().cloned().collect();
-        settings
     }
 
     /// The scorers of all tasks.
@@ -217,20 +216,28 @@ impl World {
             SinkSettings::JsonLines(path) => json_lines(path, &self.settings.app.name, id, sync)?,
             SinkSettings::Parquet(path) => Box::new(ParquetSink::open(path, id, sync)?),
             SinkSettings::Kafka { brokers, options } => {
-                Box::new(KafkaSink::open(self.sink_settings(brokers, options), id)?)
+                Box::new(KafkaSink::open(sink_settings(&self.settings, brokers, options), id)?)
             }
         })
     }
+}
 
-    /// How to reach the topics that are written.
-    #[must_use]
-    pub fn sink_settings(&self, brokers: &str, options: &[(String, String)]) -> sinks::KafkaSettings {
-        sinks::KafkaSettings {
-            app: self.settings.app.name.clone(),
-            brokers: brokers.to_owned(),
-            topics: self.settings.tasks.iter().map(|task| (task.name.clone(), task.topic.clone())).collect(),
-            options: options.to_vec(),
-        }
+/// How to reach the source's topics.
+pub(crate) fn kafka_settings(settings: &Settings) -> KafkaSettings {
+    let source = &settings.source;
+    let brokers = source.brokers.clone().unwrap_or_default();
+    let mut kafka = KafkaSettings::new(brokers, source.topics.clone(), settings.app.name.clone());
+    kafka.options = source.options.iter().cloned().collect();
+    kafka
+}
+
+/// How to reach the topics that are written.
+pub(crate) fn sink_settings(settings: &Settings, brokers: &str, options: &[(String, String)]) -> sinks::KafkaSettings {
+    sinks::KafkaSettings {
+        app: settings.app.name.clone(),
+        brokers: brokers.to_owned(),
+        topics: settings.tasks.iter().map(|task| (task.name.clone(), task.topic.clone())).collect(),
+        options: options.to_vec(),
     }
 }
 

@@ -249,3 +249,30 @@ fn the_demo_repeats_itself_and_says_how_good_it_was() {
     assert_eq!(parse(&first)["tasks"], parse(&again)["tasks"]);
     assert!(parse(&first)["scores"].as_u64().is_some_and(|scores| scores > 100), "{first}");
 }
+
+#[test]
+fn a_replayed_dead_letter_is_not_listed_again_unless_it_is_refused_again() {
+    let shop = Shop::new();
+    let config = |topic: &str| {
+        format!(
+            "[source]\nkind = \"changes\"\nfiles = \"changes.jsonl\"\nformat = \"upsert\"\n\
+             [tables.customers]\n{topic}key = \"id\"\ncolumns.id = {{ type = \"int\" }}\n"
+        )
+    };
+    let line = |topic: &str, value: &str| format!("{{\"topic\":\"{topic}\",\"value\":\"{value}\"}}\n");
+    let good = "{\\\"id\\\":2}";
+    shop.write("changes.jsonl", &[line("a.customers", "broken"), line("a.clients", good)].concat());
+    shop.write("foreshore.toml", &config(""));
+    shop.succeeds(&["replay", "--no-score"]);
+    let listed = || -> Vec<serde_json::Value> {
+        serde_json::from_str(&shop.succeeds(&["dlq", "list", "--format", "json"])).expect("a list")
+    };
+    assert_eq!(listed().len(), 2);
+    shop.write("foreshore.toml", &config("topic = \"^a\\\\..*\"\n"));
+    let said = shop.succeeds(&["dlq", "replay"]);
+    assert!(said.contains("1 changes applied, 1 records refused again"), "{said}");
+    let left = listed();
+    assert_eq!(left.len(), 1, "{left:?}");
+    assert_eq!((left[0]["value"].as_str(), left[0]["attempt"].as_u64()), (Some("broken"), Some(2)));
+    assert!(shop.succeeds(&["inspect", "row", "customers", "2", "--format", "json"]).contains("\"id\": 2"));
+}

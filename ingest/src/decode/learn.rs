@@ -6,7 +6,7 @@ use relational::{Column, DataType};
 use super::Record;
 use super::connect::{Node, unwrap};
 use super::json::{Json, Row};
-use crate::coerce;
+use crate::coerce::{self, EpochUnit};
 
 /// A table as its records show it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub struct Learned {
     pub from_schema: bool,
     /// Columns that held nothing but nulls, so that their type `text` is only a guess.
     pub unsure: Vec<String>,
+    /// Columns whose whole numbers all look like times since 1970 in this unit; only where there is no schema.
+    pub epochs: Vec<(String, EpochUnit)>,
     /// Nullable columns with a default: Connect's converter writes the default in place of null unless
     /// `value.converter.replace.null.with.default=false`.
     pub defaults: Vec<String>,
@@ -83,23 +85,52 @@ fn from_schema(node: &Node) -> Option<Learned> {
         key: Vec::new(),
         from_schema: true,
         unsure: Vec::new(),
+        epochs: Vec::new(),
         defaults,
     })
 }
 
 fn from_values(seen: &[Seen<'_>]) -> Option<Learned> {
-    let mut types: IndexMap<String, Option<DataType>> = IndexMap::new();
+    let mut types: IndexMap<String, Guess> = IndexMap::new();
     for (name, json) in seen.iter().filter_map(|seen| seen.row.as_ref()).flat_map(|row| &row.0) {
         if !name.starts_with("__") {
-            let known = types.entry(name.to_string()).or_default();
-            *known = join(*known, looks_like(json));
+            types.entry(name.to_string()).or_default().see(json);
         }
     }
-    let unsure = types.iter().filter(|(_, known)| known.is_none()).map(|(name, _)| name.clone()).collect();
-    let column = |(name, known): (String, Option<DataType>)| Column::new(name, known.unwrap_or(DataType::Text));
+    let unsure = types.iter().filter(|(_, guess)| guess.data_type.is_none()).map(|(name, _)| name.clone()).collect();
+    let epoch = |(name, guess): (&String, &Guess)| Some((name.clone(), guess.epoch()?));
+    let epochs = types.iter().filter_map(epoch).collect();
+    let column = |(name, guess): (String, Guess)| Column::new(name, guess.data_type.unwrap_or(DataType::Text));
     let columns: Vec<Column> = types.into_iter().map(column).collect();
     let (table, key, defaults) = (String::new(), Vec::new(), Vec::new());
-    (!columns.is_empty()).then_some(Learned { table, columns, key, from_schema: false, unsure, defaults })
+    (!columns.is_empty()).then_some(Learned { table, columns, key, from_schema: false, unsure, epochs, defaults })
+}
+
+/// What the values of one column look like so far.
+#[derive(Debug, Default)]
+struct Guess {
+    data_type: Option<DataType>,
+    /// The least and the greatest whole number.
+    range: Option<(i64, i64)>,
+}
+
+impl Guess {
+    fn see(&mut self, json: &str) {
+        self.data_type = join(self.data_type, looks_like(json));
+        if let Ok(number) = json.parse::<i64>() {
+            let (least, greatest) = self.range.unwrap_or((number, number));
+            self.range = Some((least.min(number), greatest.max(number)));
+        }
+    }
+
+    /// The unit in which all numbers are times of the years 2001 to 2286. No other unit puts them there.
+    fn epoch(&self) -> Option<EpochUnit> {
+        let (least, greatest) = self.range.filter(|_| self.data_type == Some(DataType::Int))?;
+        let units = [EpochUnit::Seconds, EpochUnit::Millis, EpochUnit::Micros, EpochUnit::Nanos];
+        let ends = [1_000_000_000, 1_000_000_000_000, 1_000_000_000_000_000, 1_000_000_000_000_000_000_i64];
+        let within = |start: i64| least >= start && greatest < start.saturating_mul(10);
+        units.into_iter().zip(ends).find(|(_, start)| within(*start)).map(|(unit, _)| unit)
+    }
 }
 
 /// The type that one value looks like; `None` for null.

@@ -20,6 +20,7 @@ use crate::Delivery;
 
 pub(crate) use json::{Row, clip, text_of};
 pub use learn::{Learned, learn};
+pub(crate) use special::HEARTBEAT;
 pub use tables::{ColumnHint, Format, Mapping, PLACEHOLDER, Tables, unit_named};
 
 /// Turns one record into what it says.
@@ -59,6 +60,11 @@ pub(crate) fn deliver(tables: &Tables, record: OwnedRecord, delivery: &mut Deliv
         }
         Err(refusal) => delivery.dead_letters.push(record.refused(refusal)),
     }
+}
+
+/// Whether a record belongs beside the tables: a heartbeat, a transaction's begin or end, a schema change, a message.
+pub(crate) fn is_about_no_row(record: &Record<'_>) -> bool {
+    record.value.is_some() && special::recognise(record).is_some()
 }
 
 fn count(delivery: &mut Delivery, kind: &'static str, by: u64) {

@@ -123,7 +123,10 @@ fn table(file: &TableFile, survey: &Survey, types: &[DataType]) -> Result<Table,
         columns.push(Column {
             name: name.clone(),
             data_type: *data_type,
-            semantic: said.and_then(|said| said.semantic).unwrap_or_else(|| meaning(file, name, *data_type, profile)),
+            semantic: said.and_then(|said| said.semantic).unwrap_or_else(|| {
+                let linked = file.foreign_keys.iter().any(|(columns, _)| columns.contains(name));
+                meaning(name, *data_type, profile, linked || file.key.contains(name), is_time)
+            }),
             arrives_after: said.and_then(|said| said.arrives_after).unwrap_or(0),
         });
     }
@@ -131,12 +134,12 @@ fn table(file: &TableFile, survey: &Survey, types: &[DataType]) -> Result<Table,
     Ok(Table { name: file.table.clone(), columns, key: places(&file.key, survey), time })
 }
 
-fn meaning(file: &TableFile, name: &String, data_type: DataType, profile: &Profile) -> SemanticType {
+/// What a column means by its name, type and values.
+pub(crate) fn meaning(name: &str, data_type: DataType, profile: &Profile, is_key: bool, is_time: bool) -> SemanticType {
     let is_id = named_like_an_id(name);
-    let is_key = file.key.contains(name) || file.foreign_keys.iter().any(|(columns, _)| columns.contains(name));
     match data_type {
         _ if is_key => SemanticType::Id,
-        _ if profile.is_empty() && file.time.as_ref() != Some(name) => SemanticType::Ignore,
+        _ if profile.is_empty() && !is_time => SemanticType::Ignore,
         DataType::Text | DataType::Int if is_id && !profile.repeats(data_type) => SemanticType::Id,
         DataType::Int if is_id => SemanticType::Category,
         DataType::Text if !profile.repeats(data_type) => SemanticType::Text,
@@ -146,7 +149,7 @@ fn meaning(file: &TableFile, name: &String, data_type: DataType, profile: &Profi
 
 /// `id`, `code`, `..._id`, `...Id`, `...ID`, `..._code`, `...Code`, `...CODE`, `id_...`. Names all in capitals need the
 /// underscore: `PAID` is not an id.
-fn named_like_an_id(name: &str) -> bool {
+pub(crate) fn named_like_an_id(name: &str) -> bool {
     let lower = name.to_lowercase();
     let has_lower = name.chars().any(char::is_lowercase);
     lower == "id"

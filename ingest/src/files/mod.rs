@@ -81,8 +81,10 @@ use crate::coerce::EpochUnit;
 
 pub use answers::{AnswerColumn, write_answers};
 pub use infer::infer;
+pub(crate) use infer::{meaning, named_like_an_id};
 pub use merge::TableFiles;
 pub(crate) use open::open_bytes;
+pub(crate) use profile::Profile;
 pub use questions::{Question, Questions};
 
 /// One table and the files that it stands in.

@@ -18,7 +18,7 @@ const WHOLE_MAX: f64 = 9.0e15;
 
 /// What was seen of a column's values.
 #[derive(Debug, Clone)]
-pub(super) struct Profile {
+pub(crate) struct Profile {
     /// The type that the file declares; `None` for CSV.
     declared: Option<DataType>,
     /// How many values are not null.
@@ -35,7 +35,7 @@ pub(super) struct Profile {
 
 impl Profile {
     /// Of no values.
-    pub(super) fn new(declared: Option<DataType>) -> Self {
+    pub(crate) fn new(declared: Option<DataType>) -> Self {
         Self {
             declared,
             values: 0,
@@ -75,7 +75,7 @@ impl Profile {
     }
 
     /// Looks at a value of a file that declares its types.
-    pub(super) fn see_value(&mut self, value: &Value) {
+    pub(crate) fn see_value(&mut self, value: &Value) {
         match value {
             Value::Text(text) => {
                 self.count(text.as_ref());
@@ -156,7 +156,7 @@ impl Profile {
     }
 
     /// Whether there is no value at all.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.values == 0
     }
 

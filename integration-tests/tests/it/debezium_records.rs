@@ -205,7 +205,7 @@ fn nulls_that_the_converter_replaced_are_as_it_wrote_them() {
 
 /// The table that a topic of the capture holds.
 fn learnt(name: &str, topic: &str) -> Option<Learned> {
-    let records = ChangeFiles::sample(&[capture(name)?], None, 1_000).expect("readable");
+    let records = ChangeFiles::sample(&[capture(name)?], None, 1_000).expect("readable").records;
     let records: Vec<_> = records.iter().filter(|record| &*record.origin.topic == topic).collect();
     learn(&records.iter().map(|record| record.as_record()).collect::<Vec<_>>())
 }

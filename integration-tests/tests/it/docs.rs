@@ -18,7 +18,10 @@ fn every_config_in_the_documentation_is_accepted() {
     let mut findings = Vec::new();
     for path in files("", &[".md"]) {
         for (number, block) in blocks(&path, &["toml"]) {
+            // Tables of a stream may be learnt.
+            let is_stream = block.contains("[source]") && !block.contains("kind = \"files\"");
             let missing = REST.iter().filter(|(section, _)| !block.contains(section));
+            let missing = missing.filter(|(section, _)| !(is_stream && *section == "[tables."));
             let rest: String = missing.map(|(_, rest)| *rest).collect();
             let document = Document { file: path.clone(), text: without_variables(&format!("{block}\n{rest}")) };
             if let Err(error) = parse(document, []) {

@@ -221,13 +221,13 @@ fn options_reach_the_client_and_its_complaints_reach_the_user() {
 }
 
 #[test]
-fn committed_positions_show_in_the_consumer_group() {
+fn reported_positions_show_in_the_consumer_group() {
     let broker = shared();
     broker.create_topic("lag.orders", 1);
     broker.send("lag.orders", &[Sent::new(0, 1, "1", "{}"), Sent::new(0, 1, "2", "{}")]);
     let mut source = connect(settings(broker, &["lag.orders"]));
     let deliveries = read(&mut source, 10);
-    source.committed(&next(&deliveries)).expect("the client takes it");
+    source.report(&next(&deliveries)).expect("the client takes it");
     let deadline = Instant::now() + PATIENCE;
     while broker.committed("source-tests", "lag.orders", 0) != Some(2) {
         assert!(Instant::now() < deadline, "the group never shows the position");
@@ -242,7 +242,7 @@ fn a_sample_holds_the_newest_records() {
     let keys: Vec<String> = (0..10).map(|key| key.to_string()).collect();
     broker.send("sampled.orders", &keys.iter().map(|key| Sent::new(0, 1, key, "{}")).collect::<Vec<_>>());
     let sample = KafkaSource::sample(&settings(broker, &["sampled.orders"]), 3).expect("the broker answers");
-    let found: Vec<_> = sample.iter().map(|record| record.key.as_deref()).collect();
+    let found: Vec<_> = sample.records.iter().map(|record| record.key.as_deref()).collect();
     assert_eq!(found, [Some(b"7".as_slice()), Some(b"8"), Some(b"9")]);
 }
 

@@ -7,6 +7,7 @@ use serde_json::{Value as Json, json};
 use crate::cli::{Check, Format};
 use crate::config::{Emit, RawSourceKind};
 use crate::driver::is_complete;
+use crate::learning::Learned;
 use crate::output;
 use crate::plan::Plan;
 use crate::world::{Failure, World};
@@ -14,6 +15,7 @@ use crate::world::{Failure, World};
 pub(super) fn check(arguments: &Check) -> Result<(), Failure> {
     let world = World::load(&arguments.common)?;
     let mut warnings = warnings(&world);
+    warnings.extend(world.learned.iter().flat_map(|learned| learned.notes.clone()));
     warnings.extend(look_ahead(&world)?);
     if arguments.online {
         warnings.extend(online(&world)?);
@@ -21,11 +23,16 @@ pub(super) fn check(arguments: &Check) -> Result<(), Failure> {
     if arguments.format == Format::Json {
         return Ok(output::print_json(&json!({
             "tables": tables_json(&world),
+            "learned": world.learned.iter().flat_map(Learned::tables).collect::<Vec<_>>(),
             "tasks": world.plans.iter().map(|plan| task_json(&world, plan)).collect::<Vec<_>>(),
             "warnings": warnings,
         }))?);
     }
     print_tables(&world)?;
+    if let Some(learned) = &world.learned {
+        let names: Vec<&str> = learned.tables().collect();
+        output::print_line(&format!("learnt from the source, and kept with the store: {}", names.join(", ")))?;
+    }
     print_tasks(&world)?;
     for plan in &world.plans {
         output::print_line(&format!("what `{}` reads, and so what makes its scores out of date:", plan.task.name))?;

@@ -1,7 +1,7 @@
 //! `foreshore dlq`
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, ErrorKind};
+use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value as Json, json};
@@ -11,7 +11,7 @@ use crate::cli::{Dlq, DlqWhat, Format};
 use crate::config::SinkSettings;
 use crate::driver::Driver;
 use crate::output;
-use crate::world::{Failure, World};
+use crate::world::{Failure, World, sink_settings};
 
 pub(super) fn dlq(arguments: &Dlq) -> Result<(), Failure> {
     match &arguments.what {
@@ -51,32 +51,50 @@ fn list(world: &World, limit: usize, format: Format) -> Result<(), Failure> {
 fn read(world: &World) -> Result<Vec<DeadLetterRecord>, Failure> {
     match &world.settings.sink {
         SinkSettings::Kafka { brokers, options } => {
-            let stored = sinks::read_dead_letters(&world.sink_settings(brokers, options))?;
+            let stored = sinks::read_dead_letters(&sink_settings(&world.settings, brokers, options))?;
             Ok(stored.into_iter().map(|stored| stored.letter).collect::<Result<_, _>>()?)
         }
-        SinkSettings::JsonLines(path) if path == Path::new("-") => {
-            from_file(&beside(Path::new(&world.settings.app.name)))
+        SinkSettings::JsonLines(_) | SinkSettings::Parquet(_) => {
+            let lines = lines(&letters_file(world))?;
+            // A shorter file is another one.
+            let replayed = Some(replayed(world)?).filter(|replayed| *replayed <= lines.len());
+            let open = lines.iter().skip(replayed.unwrap_or(0));
+            open.map(|line| Ok(DeadLetterRecord::from_line(line)?)).collect()
         }
-        SinkSettings::JsonLines(path) => from_file(&beside(path)),
-        SinkSettings::Parquet(path) => from_file(&beside(&path.with_extension(""))),
     }
 }
 
 /// Where file sinks keep refused records, see `docs/scores.md`.
-fn beside(scores: &Path) -> PathBuf {
-    let mut name = scores.as_os_str().to_owned();
+fn letters_file(world: &World) -> PathBuf {
+    let scores = match &world.settings.sink {
+        SinkSettings::JsonLines(path) if path == Path::new("-") => PathBuf::from(&world.settings.app.name),
+        SinkSettings::Parquet(path) => path.with_extension(""),
+        SinkSettings::JsonLines(path) => path.clone(),
+        SinkSettings::Kafka { .. } => unreachable!("dead letters of a Kafka sink are in a topic"),
+    };
+    let mut name = scores.into_os_string();
     name.push(".dlq.jsonl");
     PathBuf::from(name)
 }
 
-fn from_file(path: &Path) -> Result<Vec<DeadLetterRecord>, Failure> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error.into()),
-    };
-    let lines = BufReader::new(file).lines();
-    lines.map(|line| Ok(DeadLetterRecord::from_line(&line?)?)).collect()
+fn lines(path: &Path) -> Result<Vec<String>, Failure> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(text.lines().map(str::to_owned).collect()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The sink goes on at the end of the file of dead letters, so the file stays as it is; how many of its lines were
+/// replayed stands beside it.
+fn replayed_file(world: &World) -> PathBuf {
+    letters_file(world).with_extension("replayed")
+}
+
+fn replayed(world: &World) -> Result<usize, Failure> {
+    let path = replayed_file(world);
+    let Some(line) = lines(&path)?.into_iter().next() else { return Ok(0) };
+    line.parse().map_err(|_| Failure::Usage(format!("`{}` does not hold a number of lines; remove it", path.display())))
 }
 
 /// Refused records are decoded again with today's config. Those that now fit are applied; the others come back to the
@@ -87,16 +105,22 @@ fn replay(world: &World) -> Result<(), Failure> {
         return Ok(output::print_line("there are no refused records")?);
     }
     if let SinkSettings::Kafka { brokers, options } = &world.settings.sink {
-        sinks::send_back(&world.sink_settings(brokers, options), &records)?;
+        sinks::send_back(&sink_settings(&world.settings, brokers, options), &records)?;
         let line = format!("{} records sent back to their topics; `foreshore run` reads them there", records.len());
         return Ok(output::print_line(&line)?);
     }
     let store = world.open_store(true)?;
     let sink = world.sink(&store)?;
+    let (before, count) = (replayed(world)?, records.len());
     let delivery = world.decode_again(records)?;
     let (fit, refused) = (delivery.changes.len(), delivery.dead_letters.len());
     let mut driver = Driver::open(world, &store, world.scorers(&store), Some(sink))?;
     driver.apply(delivery)?;
     driver.finish()?;
+    drop(driver);
+    // Those that were refused again stand behind the ones that were read.
+    let unfinished = replayed_file(world).with_extension("unfinished");
+    fs::write(&unfinished, format!("{}\n", before + count))?;
+    fs::rename(unfinished, replayed_file(world))?;
     Ok(output::print_line(&format!("{fit} changes applied, {refused} records refused again"))?)
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use graph_store::Store;
 use relational::EventTime;
 
 use crate::cli::Run;
@@ -17,7 +18,7 @@ use crate::world::{Failure, World, now};
 /// How long a round waits for changes: the longest that a stop or a due score is late.
 const WAIT: Duration = Duration::from_millis(20);
 
-/// How often gauges that cost a look at the store are set.
+/// How often gauges that cost a look at the store are set, and the positions are told to the consumer group.
 const OBSERVE: Duration = Duration::from_secs(5);
 
 pub(super) fn run(arguments: &Run) -> Result<(), Failure> {
@@ -51,13 +52,22 @@ pub(super) fn run(arguments: &Run) -> Result<(), Failure> {
         if observed.elapsed() >= OBSERVE {
             observed = Instant::now();
             metrics::observe(&store.statistics()?, driver.engine.watermark(), now(), driver.engine.unacknowledged());
+            report(&mut driver, &store);
         }
     };
     done.store(true, Ordering::Relaxed);
     // What is decided is in the outbox, so a failed last flush loses nothing; the first failure is the one to show.
     let finished = driver.finish();
+    report(&mut driver, &store);
     fitter.join().expect("the fitting thread does not panic, or the program stops with it");
     result.and(finished)
+}
+
+/// Shows the lag to tools that watch the consumer group. Nothing depends on it, so a failure is only told.
+fn report(driver: &mut Driver, store: &Store) {
+    if let Err(error) = driver.source.report(&store.positions()) {
+        tracing::warn!("the positions cannot be reported: {error}");
+    }
 }
 
 /// Fits the contexts that will be needed next while the loop goes on: a context is drawn a whole refresh step before

@@ -46,8 +46,9 @@ pub fn parse(
     for (name, value) in overrides {
         set(&mut merged, &name, &value);
     }
+    let written_tables = merged.get("tables").and_then(Value::as_table).cloned().unwrap_or_default();
     let raw = raw::RawConfig::deserialize_from(merged).map_err(|error| locate(&document, &error))?;
-    settings::check(document, raw)
+    settings::check(document, raw, written_tables)
 }
 
 impl raw::RawConfig {

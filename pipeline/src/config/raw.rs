@@ -108,6 +108,15 @@ pub struct RawTable {
     pub null_values: OneOrMany,
 }
 
+impl RawTable {
+    /// Whether it says the type of each column that is read.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        let mut read = self.columns.values().filter(|column| !column.hidden).peekable();
+        read.peek().is_some() && read.all(|column| column.data_type.is_some())
+    }
+}
+
 /// `[tables.<name>.columns.<column>]`
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]

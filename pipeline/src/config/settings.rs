@@ -20,6 +20,8 @@ pub struct Settings {
     pub source: SourceSettings,
     /// `[tables]`
     pub tables: IndexMap<String, RawTable>,
+    /// The same as it is written, to lay it over what is learnt from the source.
+    pub(super) written_tables: toml::Table,
     /// `[tasks]`
     pub tasks: Vec<TaskSettings>,
     /// `[sink]`
@@ -128,7 +130,7 @@ pub enum SinkSettings {
 const QUIET_MICROS: i64 = 200_000;
 const MAX_DELAY_MICROS: i64 = 2_000_000;
 
-pub(super) fn check(document: Document, raw: RawConfig) -> Result<Settings, ConfigError> {
+pub(super) fn check(document: Document, raw: RawConfig, written_tables: toml::Table) -> Result<Settings, ConfigError> {
     let source = check_source(&document, &raw.source)?;
     let sink = check_sink(&document, &raw.sink, source.brokers.as_deref())?;
     let tasks = raw
@@ -144,13 +146,14 @@ pub(super) fn check(document: Document, raw: RawConfig) -> Result<Settings, Conf
                 .hint("for example \"127.0.0.1:9464\"")
         })
     });
+    let may_be_learnt = !is_whole(source.kind, &raw.tables);
     for (name, table) in &raw.tables {
-        check_table(&document, source.kind, name, table)?;
+        check_table(&document, source.kind, name, table, may_be_learnt)?;
     }
-    if raw.tables.is_empty() {
+    if raw.tables.is_empty() && !may_be_learnt {
         return Err(document
             .error(&["tables"], "no table is described")
-            .hint("add [tables.<name>] with its key, and its files or topic"));
+            .hint("add [tables.<name>] with its key and its files"));
     }
     Ok(Settings {
         app: App {
@@ -161,11 +164,40 @@ pub(super) fn check(document: Document, raw: RawConfig) -> Result<Settings, Conf
         },
         source,
         tables: raw.tables,
+        written_tables,
         tasks,
         sink,
         http: http.transpose()?,
         document,
     })
+}
+
+/// Whether the config says all that there is to know of the tables: plain tables are looked up in their files, and the
+/// others have to say the type of every column that is read.
+fn is_whole(kind: RawSourceKind, tables: &IndexMap<String, RawTable>) -> bool {
+    kind == RawSourceKind::Files || (!tables.is_empty() && tables.values().all(RawTable::is_whole))
+}
+
+impl Settings {
+    /// Whether tables have to be learnt from the source.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        is_whole(self.source.kind, &self.tables)
+    }
+
+    /// Lays the tables that the file describes over those that were learnt.
+    ///
+    /// # Errors
+    ///
+    /// With the place in the file, when the two do not go together.
+    pub fn complete(&mut self, learnt: toml::Table) -> Result<(), ConfigError> {
+        let mut tables = learnt;
+        super::merge(&mut tables, self.written_tables.clone());
+        self.tables = toml::Value::Table(tables).try_into().map_err(|error| self.document.parse_error(&error))?;
+        let check =
+            |(name, table): (&String, &RawTable)| check_table(&self.document, self.source.kind, name, table, false);
+        self.tables.iter().try_for_each(check)
+    }
 }
 
 /// File names of the config are relative to `source.directory`, and that to the working directory.
@@ -216,7 +248,14 @@ fn known(document: &Document, path: &[&str], what: &str, name: &str, names: &[&s
     Err(document.error(path, format!("`{name}` is not a {what}")).hint(hint))
 }
 
-fn check_table(document: &Document, kind: RawSourceKind, name: &str, table: &RawTable) -> Result<(), ConfigError> {
+/// `may_be_learnt`: its time column may still be found in the source.
+fn check_table(
+    document: &Document,
+    kind: RawSourceKind,
+    name: &str,
+    table: &RawTable,
+    may_be_learnt: bool,
+) -> Result<(), ConfigError> {
     if let Some(format) = &table.format {
         check_format(document, &["tables", name, "format"], format)?;
     }
@@ -233,7 +272,7 @@ fn check_table(document: &Document, kind: RawSourceKind, name: &str, table: &Raw
         if let Some(unit) = &raw.unit {
             known(document, &[path.as_slice(), &["unit"]].concat(), "time unit", unit, &["s", "ms", "us", "ns"])?;
         }
-        if raw.arrives_after.is_some() && table.time.is_none() {
+        if raw.arrives_after.is_some() && table.time.is_none() && !may_be_learnt {
             let message = format!("`{column}` arrives after a time that table `{name}` does not have");
             return Err(document.error(&path, message).hint("give the table a time column: time = \"...\""));
         }

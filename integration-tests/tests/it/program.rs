@@ -1,0 +1,67 @@
+//! The program `foreshore` as a user runs it, in a folder of its own.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use tempfile::TempDir;
+
+/// A folder with a config, and the program that is started there.
+pub(crate) struct Program {
+    folder: TempDir,
+}
+
+impl Program {
+    pub(crate) fn new(config: &str) -> Self {
+        let program = Self { folder: tempfile::tempdir().expect("a temporary folder") };
+        program.configure(config);
+        program
+    }
+
+    /// Sets another config for what is started from now on.
+    pub(crate) fn configure(&self, config: &str) {
+        fs::write(self.folder.path().join("foreshore.toml"), config).expect("a file in the temporary folder");
+    }
+
+    /// The folder that it is started in.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Starts it; what it says is not kept.
+    pub(crate) fn start(&self, arguments: &[&str]) -> Child {
+        let mut command = self.command(arguments);
+        command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts")
+    }
+
+    /// Runs it to its end, and returns what it prints.
+    #[track_caller]
+    pub(crate) fn succeeds(&self, arguments: &[&str]) -> String {
+        let output = self.command(arguments).output().expect("the program starts");
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("UTF-8")
+    }
+
+    /// Runs it to its end, which must be a failure, and returns what it says.
+    #[track_caller]
+    pub(crate) fn fails(&self, arguments: &[&str]) -> String {
+        let output = self.command(arguments).output().expect("the program starts");
+        assert!(!output.status.success(), "{arguments:?} went well");
+        String::from_utf8(output.stderr).expect("UTF-8")
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(binary());
+        command.current_dir(self.folder.path()).args(arguments);
+        command
+    }
+}
+
+/// The program lies beside the folder of the test binaries: cargo builds it for the tests of its own crate.
+fn binary() -> PathBuf {
+    let tests = std::env::current_exe().expect("the test's own file");
+    let outputs = tests.parent().and_then(Path::parent).expect("test binaries lie in `deps`");
+    let binary = outputs.join("foreshore");
+    assert!(binary.is_file(), "{} is missing; build it with `cargo build --release -p pipeline`", binary.display());
+    binary
+}
