@@ -125,11 +125,11 @@ impl OwnedRecord {
         }
     }
 
-    /// The record as a dead letter.
+    /// The record as a dead letter, under its place in Kafka: its topic is what it can be decoded by once more.
     #[must_use]
     pub fn refused(self, refusal: Refusal) -> DeadLetter {
         DeadLetter {
-            position: self.position,
+            position: self.origin,
             stage: refusal.stage,
             reason: refusal.reason,
             key: self.key,
