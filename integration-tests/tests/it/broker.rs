@@ -118,6 +118,13 @@ impl Broker {
         found.to_raw().filter(|offset| *offset >= 0)
     }
 
+    /// How many records a topic has been given.
+    pub(crate) fn written(&self, topic: &str, partitions: i32) -> i64 {
+        let consumer: BaseConsumer = self.config().create().expect("a consumer");
+        let end = |place| consumer.fetch_watermarks(topic, place, PATIENCE).expect("the broker answers").1;
+        (0..partitions).map(end).sum()
+    }
+
     /// What a client that is not ours reads in a topic, one line per record in this format of kcat.
     pub(crate) fn kcat(&self, topic: &str, format: &str) -> String {
         let address = self.address();
