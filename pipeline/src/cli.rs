@@ -171,7 +171,7 @@ pub struct Score {
     /// No label after this time enters a context.
     #[arg(long, value_name = "TIME")]
     pub labels_until: Option<String>,
-    /// The predictor's member, instead of the config's: last-k or baseline.
+    /// The predictor's member, instead of the config's: last-k, baseline or foreshore-small.
     #[arg(long, value_name = "NAME")]
     pub model: Option<String>,
     /// Examples in a context, instead of the config's.

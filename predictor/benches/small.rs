@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use predictor::learn::{Examples, Matrix, Past, Targets};
+use predictor::learn::{Examples, Matrix, Member, Past, Targets, fit};
 use predictor::small::{Config, Episode, Prepared, Schedule, Trainer, prepare};
 use relational::EventTime;
 
@@ -64,5 +64,21 @@ fn training(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, training);
+fn answering(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("small/answer");
+    group.sample_size(10);
+    for context in [100, 1_000] {
+        let Episode { context: examples, queries } = episode(context, 1);
+        group.bench_function(format!("fit {context}"), |bencher| {
+            bencher.iter(|| fit(Member::Small, black_box(&examples), 1).expect("consistent"));
+        });
+        let fitted = fit(Member::Small, &examples, 1).expect("consistent");
+        assert_eq!(fitted.member(), Member::Small, "{:?}", fitted.fallback());
+        group.bench_function(format!("predict one at {context}"), |bencher| {
+            bencher.iter(|| fitted.predict(black_box(queries.features.row(7)), &queries.past[7]));
+        });
+    }
+}
+
+criterion_group!(benches, training, answering);
 criterion_main!(benches);

@@ -55,7 +55,9 @@ fn override_model(world: &mut World, arguments: &Score) -> Result<(), Failure> {
     let task = &mut world.settings.tasks[index];
     if let Some(model) = &arguments.model {
         if Member::parse(model).is_none() {
-            return Err(Failure::Usage(format!("--model: there is no `{model}`; use last-k or baseline")));
+            return Err(Failure::Usage(format!(
+                "--model: there is no `{model}`; use last-k, baseline or foreshore-small"
+            )));
         }
         task.model.clone_from(model);
     }

@@ -289,7 +289,7 @@ fn check_table(
 fn check_task(document: &Document, name: &str, raw: &RawTask, app: &str) -> Result<TaskSettings, ConfigError> {
     let path = |key| ["tasks", name, key];
     let model = raw.model.clone().unwrap_or_else(|| "baseline".into());
-    known(document, &path("model"), "model", &model, &["last-k", "baseline"])?;
+    known(document, &path("model"), "model", &model, &["last-k", "baseline", "foreshore-small"])?;
     if let Some(policy) = &raw.context_policy {
         known(
             document,

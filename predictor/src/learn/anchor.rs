@@ -5,11 +5,11 @@
 //! which was made without the row's own target, so that the corrector sees the same kind of error everywhere.
 
 use super::Member;
-use super::binary;
-use super::classes;
+use super::binary::{self, Binary};
+use super::classes::{self, Classes};
 use super::examples::{Examples, Past, Targets};
-use super::fitted::Model;
-use super::numbers::{self, Scale};
+use super::fitted::{Estimate, Model, Report};
+use super::numbers::{self, Numbers, Scale};
 
 /// What the baseline says of one row.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -43,29 +43,36 @@ pub(crate) enum Kind {
     Number(Scale),
 }
 
-/// A baseline, with what it was asked.
+/// A baseline.
 #[derive(Debug, Clone)]
 pub(crate) struct Anchor {
-    pub(super) model: Model,
-    pub(crate) questions: Vec<Question>,
+    base: Base,
+    report: Report,
     /// Whether the baseline knows more than `last-k`.
     pub(crate) learned: bool,
 }
 
+#[derive(Debug, Clone)]
+enum Base {
+    Binary(Binary),
+    Classes(Classes),
+    Numbers(Numbers),
+}
+
 impl Anchor {
-    /// Fits the baseline to examples in canonical order.
-    pub(crate) fn fit(examples: &Examples) -> Self {
+    /// Fits the baseline to examples in canonical order. With it come the questions.
+    pub(crate) fn fit(examples: &Examples) -> (Self, Vec<Question>) {
         match &examples.targets {
             Targets::Binary(truths) => {
-                let (model, _, logits) = binary::fit(Member::Baseline, examples, truths);
+                let (model, report, logits) = binary::fit(Member::Baseline, examples, truths);
                 let truths = truths.iter().map(|truth| f64::from(*truth)).collect();
                 let floors = examples.past.iter().map(|past| model.floor(past));
                 let question = Question::of_log_odds(Kind::Binary, truths, &logits, floors);
                 let learned = model.is_learned();
-                Self { model: Model::Binary(model), questions: vec![question], learned }
+                (Self { base: Base::Binary(model), report, learned }, vec![question])
             }
             Targets::Classes { classes, labels } => {
-                let (model, _, logits) = classes::fit(Member::Baseline, examples, labels, *classes);
+                let (model, report, logits) = classes::fit(Member::Baseline, examples, labels, *classes);
                 let question = |(class, logits): (usize, &Vec<f64>)| {
                     let truths = labels.iter().map(|label| f64::from(*label as usize == class)).collect();
                     let floors = examples.past.iter().map(|past| model.floor(class, past));
@@ -73,32 +80,74 @@ impl Anchor {
                 };
                 let questions = model.questions().into_iter().zip(&logits).map(question).collect();
                 let learned = model.is_learned();
-                Self { model: Model::Classes(model), questions, learned }
+                (Self { base: Base::Classes(model), report, learned }, questions)
             }
             Targets::Numbers(numbers) => {
-                let (model, _, scores) = numbers::fit(Member::Baseline, examples, numbers);
+                let (model, report, scores) = numbers::fit(Member::Baseline, examples, numbers);
                 let scale = model.scale().clone();
                 let truths = numbers.iter().map(|number| scale.forward(*number)).collect();
                 let rows = scores.iter().zip(&examples.past);
                 let held_out = rows.map(|(score, past)| model.read_score(*score, past)).collect();
                 let question = Question { kind: Kind::Number(scale), truths, held_out };
                 let learned = model.is_learned();
-                Self { model: Model::Numbers(model), questions: vec![question], learned }
+                (Self { base: Base::Numbers(model), report, learned }, vec![question])
             }
         }
     }
 
     /// What the baseline says of a query, for each question.
     pub(crate) fn read(&self, features: &[f32], past: &Past) -> Vec<Reading> {
-        match &self.model {
-            Model::Binary(model) => vec![model.read(features, past)],
-            Model::Classes(model) => model.read(features, past),
-            Model::Numbers(model) => vec![model.read(features, past)],
+        match &self.base {
+            Base::Binary(model) => vec![model.read(features, past)],
+            Base::Classes(model) => model.read(features, past),
+            Base::Numbers(model) => vec![model.read(features, past)],
+        }
+    }
+
+    /// What the fit says of itself.
+    pub(super) fn report(&self) -> &Report {
+        &self.report
+    }
+
+    /// The baseline alone.
+    pub(super) fn into_model(self) -> (Model, Report) {
+        let model = match self.base {
+            Base::Binary(model) => Model::Binary(model),
+            Base::Classes(model) => Model::Classes(model),
+            Base::Numbers(model) => Model::Numbers(model),
+        };
+        (model, self.report)
+    }
+
+    /// The answer to a query of which each question was answered.
+    pub(crate) fn answer(&self, answers: &[Answer], past: &Past) -> Estimate {
+        let log_odds = || answers.iter().map(|answer| answer.log_odds).collect::<Vec<f64>>();
+        match &self.base {
+            Base::Binary(model) => Estimate::Binary(model.probability(answers[0].log_odds)),
+            Base::Classes(model) => Estimate::Classes(model.probabilities(&log_odds(), past)),
+            Base::Numbers(model) => {
+                let mut places = answers[0].quantiles;
+                places.sort_by(f64::total_cmp);
+                Estimate::Quantiles(places.map(|place| model.scale().back(place)))
+            }
         }
     }
 }
 
+/// The answer to a question: of the two the one that its kind has.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Answer {
+    pub(crate) log_odds: f64,
+    /// On the standardised scale.
+    pub(crate) quantiles: [f64; 9],
+}
+
 impl Reading {
+    /// The anchor's own answer.
+    pub(crate) fn answer(&self) -> Answer {
+        Answer { log_odds: self.point, quantiles: self.offsets.map(|offset| self.point + offset) }
+    }
+
     /// Of a question of yes or no.
     pub(super) fn of_log_odds(point: f64, floor: f64) -> Self {
         Self { point, floor, offsets: [0.0; 9] }

@@ -47,7 +47,7 @@ pub(super) fn fit(member: Member, examples: &Examples, truths: &[bool]) -> (Bina
     judge(&mut report, &floor, truths);
     let (learned, logits) = match member {
         Member::LastK => (None, floor),
-        Member::Baseline => match learn(examples, truths, &floor, &mut report) {
+        Member::Baseline | Member::Small => match learn(examples, truths, &floor, &mut report) {
             Ok((learned, held_out)) => (Some(learned), held_out),
             Err(reason) => {
                 report.fallback = Some(reason);

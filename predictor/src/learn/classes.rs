@@ -64,7 +64,7 @@ pub(super) fn fit(
     let floors = || (0..classes as usize).filter(|class| seen(*class)).map(|class| floor_of(&floor, class)).collect();
     let (learned, held_out) = match member {
         Member::LastK => (None, floors()),
-        Member::Baseline => match learn(examples, labels, &recent, &floor, &mut report) {
+        Member::Baseline | Member::Small => match learn(examples, labels, &recent, &floor, &mut report) {
             Ok((learned, held_out)) => (Some(learned), held_out),
             Err(reason) => {
                 report.fallback = Some(reason);

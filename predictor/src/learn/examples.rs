@@ -1,6 +1,7 @@
 //! What the members are fitted on.
 
 use std::cmp::Ordering;
+use std::ops::Range;
 
 use relational::EventTime;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
@@ -148,6 +149,21 @@ impl Examples {
             prior: self.prior.clone(),
             anchors: order.iter().map(|index| self.anchors[*index]).collect(),
             group: order.iter().map(|index| self.group[*index]).collect(),
+        }
+    }
+
+    /// The examples of these rows.
+    pub(crate) fn part(&self, rows: Range<usize>) -> Self {
+        let order: Vec<usize> = rows.clone().collect();
+        let mut features = Matrix::new(self.features.columns());
+        order.iter().for_each(|index| features.push_row(self.features.row(*index)));
+        Self {
+            features,
+            past: self.past[rows.clone()].to_vec(),
+            targets: self.targets.select(&order),
+            prior: self.prior.clone(),
+            anchors: self.anchors[rows.clone()].to_vec(),
+            group: self.group[rows].to_vec(),
         }
     }
 

@@ -6,6 +6,7 @@ use super::classes::Classes;
 use super::examples::Past;
 use super::last_k::Source;
 use super::numbers::Numbers;
+use crate::small::Corrected;
 
 /// The answer for one query.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,7 +20,7 @@ pub enum Estimate {
 }
 
 /// What a fit says of itself. Held-out figures are of the member that answers: for every example the prediction that
-/// was made without it.
+/// was made without it; for `foreshore-small` of the newest examples only, by a fit to the others.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Diagnostics {
     /// Examples in the context.
@@ -53,7 +54,7 @@ pub struct Diagnostics {
 /// A member fitted to a context. Predictions of one query are the same bits alone or among others.
 #[derive(Debug, Clone)]
 pub struct Fitted {
-    pub(super) asked: Member,
+    pub(super) answers: Member,
     pub(super) model: Model,
     pub(super) report: Report,
 }
@@ -63,13 +64,14 @@ pub(super) enum Model {
     Binary(Binary),
     Classes(Classes),
     Numbers(Numbers),
+    Corrected(Box<Corrected>),
 }
 
 /// What comes with a model.
 #[derive(Debug, Clone)]
 pub(super) struct Report {
     pub(super) diagnostics: Diagnostics,
-    /// Why `last-k` answers instead.
+    /// Why a simpler member answers instead.
     pub(super) fallback: Option<String>,
     pub(super) weights: Vec<f64>,
 }
@@ -86,19 +88,27 @@ impl Fitted {
             Model::Binary(binary) => Estimate::Binary(binary.predict(features, past)),
             Model::Classes(classes) => Estimate::Classes(classes.predict(features, past)),
             Model::Numbers(numbers) => Estimate::Quantiles(numbers.predict(features, past)),
+            Model::Corrected(corrected) => corrected.predict(features, past),
         }
     }
 
     /// The member that answers: the one that was asked for, or the one that it fell back to.
     #[must_use]
     pub fn member(&self) -> Member {
-        if self.report.fallback.is_some() { Member::LastK } else { self.asked }
+        self.answers
     }
 
     /// Why the member that answers is not the one that was asked for, with the figures.
     #[must_use]
     pub fn fallback(&self) -> Option<&str> {
         self.report.fallback.as_deref()
+    }
+
+    /// Says why it answers in the place of another member.
+    pub(super) fn instead(mut self, reason: String) -> Self {
+        let further = self.report.fallback.map(|further| format!("; baseline: {further}"));
+        self.report.fallback = Some(reason + &further.unwrap_or_default());
+        self
     }
 
     /// What the fit says of itself.
@@ -110,6 +120,7 @@ impl Fitted {
     /// For each column of features its weight: how far the log-odds (for numbers: the target, in standard deviations
     /// of its transformed scale; for classes: the log-odds of the class that it moves most, without sign) move when
     /// the feature moves by one standard deviation. 0 for columns that are not used; empty for `last-k`.
+    /// Of `foreshore-small` the weights of its anchor.
     #[must_use]
     pub fn weights(&self) -> &[f64] {
         &self.report.weights

@@ -8,6 +8,9 @@
 //! - `baseline` ([`Member::Baseline`]) is a ridge regression on standardised features with exact leave-one-out errors,
 //!   which choose its penalty, calibrate it (Platt's logistic; residual quantiles for numbers) and judge it. With few
 //!   examples it leans on `last-k`. Where it learns nothing it falls back to `last-k` and says so.
+//! - `foreshore-small` ([`Member::Small`]) adds to what the baseline says (or, where that learns nothing, `last-k`)
+//!   what a network makes of the same context that was pretrained on synthetic databases. Where the baseline is
+//!   clearly better on the newest examples it falls back to it and says so.
 
 pub(crate) mod anchor;
 mod binary;
@@ -22,6 +25,7 @@ mod normal;
 mod numbers;
 mod platt;
 mod ridge;
+mod small;
 mod spread;
 mod standard;
 #[cfg(test)]
@@ -48,11 +52,13 @@ pub enum Member {
     LastK,
     /// Ridge with exact leave-one-out errors, calibrated.
     Baseline,
+    /// The baseline, corrected by a small pretrained network.
+    Small,
 }
 
 impl Member {
     /// Every member.
-    pub const ALL: [Self; 2] = [Self::LastK, Self::Baseline];
+    pub const ALL: [Self; 3] = [Self::LastK, Self::Baseline, Self::Small];
 
     /// The name used in config files and scores.
     #[must_use]
@@ -60,6 +66,7 @@ impl Member {
         match self {
             Self::LastK => "last-k",
             Self::Baseline => "baseline",
+            Self::Small => "foreshore-small",
         }
     }
 
@@ -111,6 +118,9 @@ pub enum FitError {
 pub fn fit(member: Member, examples: &Examples, seed: u64) -> Result<Fitted, FitError> {
     examples.check()?;
     let examples = examples.canonical(seed);
+    if member == Member::Small {
+        return Ok(small::fit(&examples));
+    }
     let (model, report) = match &examples.targets {
         Targets::Binary(truths) => {
             let (binary, report, _) = binary::fit(member, &examples, truths);
@@ -125,5 +135,6 @@ pub fn fit(member: Member, examples: &Examples, seed: u64) -> Result<Fitted, Fit
             (Model::Numbers(regression), report)
         }
     };
-    Ok(Fitted { asked: member, model, report })
+    let answers = if report.fallback.is_some() { Member::LastK } else { member };
+    Ok(Fitted { answers, model, report })
 }

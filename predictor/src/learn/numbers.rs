@@ -47,7 +47,7 @@ pub(super) fn fit(member: Member, examples: &Examples, numbers: &[f64]) -> (Numb
     let floor: Vec<f64> = examples.past.iter().map(|past| recent.mean(past)).collect();
     let mut report = Report::of_last_k(numbers.len(), recent.source, recent.newest, recent.strength);
     report.diagnostics.mean_absolute_error = mean_absolute_error(&floor, numbers);
-    if member == Member::Baseline {
+    if member != Member::LastK {
         let scale = Scale::fit(Transform::fit(numbers), numbers);
         match learn(examples, numbers, &floor, &scale, &mut report) {
             Ok((learned, spread, scores)) => {

@@ -3,6 +3,7 @@
 use relational::EventTime;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
+use super::net::{Slot, slots};
 use super::{Config, Episode};
 use crate::learn::{Examples, Matrix, Past, Targets, count};
 
@@ -92,6 +93,14 @@ impl Noise {
         });
         uniform.sum::<f64>()
     }
+}
+
+/// Weights that are nowhere zero, so that every path counts.
+pub(super) fn dense(config: &Config, seed: u64) -> Vec<f32> {
+    let mut noise = Noise(seed << 40);
+    #[expect(clippy::cast_possible_truncation, reason = "weights are single precision")]
+    let weights = (0..slots(config).iter().map(Slot::size).sum()).map(|_| (0.3 * noise.next()) as f32);
+    weights.collect()
 }
 
 /// The mean of numbers.

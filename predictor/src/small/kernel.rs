@@ -87,7 +87,6 @@ impl Product<'_> {
 }
 
 /// Rows of `width` numbers times a matrix of `width` × `outputs`, both stored by rows.
-#[cfg(test)]
 pub(super) fn product(rows: &[f32], matrix: &[f32], width: usize) -> Vec<f32> {
     let (many, outputs) = (rows.len() / width, matrix.len() / width);
     let mut onto = vec![0.0; many * outputs];

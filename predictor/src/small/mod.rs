@@ -16,8 +16,11 @@ mod evaluate;
 mod fixture;
 mod forward;
 mod fused;
+mod infer;
 mod kernel;
 mod layers;
+mod member;
+mod memory;
 mod net;
 mod optimiser;
 mod own;
@@ -28,12 +31,15 @@ mod state;
 #[cfg(test)]
 mod tests;
 mod train;
+mod trial;
 mod weights;
 
 use crate::learn::Examples;
 
 pub use config::{Config, Schedule};
 pub use error::Error;
+pub(crate) use member::Corrected;
+
 pub use evaluate::{Compared, Pair, Scores, evaluate};
 pub use prepare::{Prepared, prepare};
 pub use train::{Loss, Trainer};

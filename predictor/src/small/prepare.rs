@@ -56,11 +56,10 @@ pub fn prepare(episode: &Episode, config: &Config, seed: u64) -> Option<Prepared
         return None;
     }
     let context = context.canonical(seed);
-    let anchor = Anchor::fit(&context);
-    let questions = anchor.questions.len() as u64;
-    let drawn = xxh3_64_with_seed(b"question", seed).checked_rem(questions)?;
+    let (anchor, questions) = Anchor::fit(&context);
+    let drawn = xxh3_64_with_seed(b"question", seed).checked_rem(questions.len() as u64)?;
     let drawn = usize::try_from(drawn).ok()?;
-    let question = &anchor.questions[drawn];
+    let question = &questions[drawn];
     let truths = truths(question, &queries.targets)?;
     let sight = Sight::fit(config, &context, question, anchor.learned)?;
     let mut prepared = Prepared::of_context(&sight, &context, question);

@@ -3,9 +3,8 @@
 use candle_core::{DType, Device, Tensor, Var};
 
 use super::batch::Batch;
-use super::fixture::{Ask, Noise, TINY, episode, mean};
+use super::fixture::{Ask, Noise, TINY, dense, episode, mean};
 use super::layers::{self, attention, linear, raise, rms_norm, softmax};
-use super::net::{Slot, slots};
 use super::train::{Parameters, groups};
 use super::*;
 use crate::learn::Targets;
@@ -19,14 +18,6 @@ fn episodes(config: &Config, many: u64, seed: u64) -> Vec<Prepared> {
         prepare(&episode(ask, context, 12, 7, seed), config, seed).expect("something can be asked")
     });
     episodes.collect()
-}
-
-/// Weights that are nowhere zero, so that every path counts.
-fn dense(config: &Config, seed: u64) -> Vec<f32> {
-    let mut noise = Noise(seed << 40);
-    #[expect(clippy::cast_possible_truncation, reason = "weights are single precision")]
-    let weights = (0..slots(config).iter().map(Slot::size).sum()).map(|_| (0.3 * noise.next()) as f32);
-    weights.collect()
 }
 
 fn normal(shape: &[usize], seed: u64) -> Tensor {

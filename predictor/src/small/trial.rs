@@ -1,0 +1,107 @@
+//! Whether the network's corrections are worth it: both are fitted to the older examples and judged on the newest.
+
+use std::sync::Arc;
+
+use relational::Prediction;
+
+use super::infer::Network;
+use super::member::{Corrected, SHIPPED};
+use crate::learn::anchor::Anchor;
+use crate::learn::{Estimate, Examples, Targets, count, metrics};
+
+/// With fewer examples held back nothing is said against the network.
+const HELD_BACK_MIN: usize = 20;
+/// One in so many examples is held back.
+const HELD_BACK_ONE_IN: usize = 5;
+
+/// What the network was worth on the newest examples.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Trial {
+    pub(crate) examples: usize,
+    /// The network's mean loss: nats, or pinball loss averaged over the levels.
+    pub(crate) network: f64,
+    /// The anchor's.
+    pub(crate) anchor: f64,
+    /// The standard error of their difference.
+    pub(crate) error: f64,
+    /// Of the network, where it is defined.
+    pub(crate) auroc: Option<f64>,
+    pub(crate) log_loss: Option<f64>,
+    pub(crate) mean_absolute_error: Option<f64>,
+}
+
+impl Corrected {
+    /// Fits to the older of examples in canonical order, and answers the newest, at the older ones' shares of classes.
+    /// `None` when there are too few, or nothing can be asked.
+    pub(crate) fn try_out(examples: &Examples) -> Option<Trial> {
+        Self::try_out_by(&SHIPPED, examples)
+    }
+
+    pub(super) fn try_out_by(network: &Arc<Network>, examples: &Examples) -> Option<Trial> {
+        let rows = examples.features.rows();
+        let older = rows - rows / HELD_BACK_ONE_IN;
+        if rows - older < HELD_BACK_MIN {
+            return None;
+        }
+        let older = Examples { prior: None, ..examples.part(0..older) };
+        let (anchor, questions) = Anchor::fit(&older);
+        let fitted = Self::by(network, anchor, &questions, &older)?;
+        Some(Trial::new(&fitted, &examples.part(older.features.rows()..rows)))
+    }
+}
+
+impl Trial {
+    fn new(fitted: &Corrected, newest: &Examples) -> Self {
+        let rows = newest.features.rows();
+        let ask = |answer: fn(&Corrected, &[f32], &crate::learn::Past) -> Estimate| {
+            (0..rows).map(|row| answer(fitted, newest.features.row(row), &newest.past[row])).collect()
+        };
+        let estimates: Vec<Estimate> = ask(Corrected::predict);
+        let anchors: Vec<Estimate> = ask(Corrected::uncorrected);
+        let losses = |estimates: &[Estimate]| -> Vec<f64> {
+            estimates.iter().enumerate().map(|(row, estimate)| loss(estimate, &newest.targets, row)).collect()
+        };
+        let (network, anchor) = (losses(&estimates), losses(&anchors));
+        let mean = |values: &[f64]| values.iter().sum::<f64>() / count(rows);
+        let differences: Vec<f64> = network.iter().zip(&anchor).map(|(network, anchor)| network - anchor).collect();
+        let centre = mean(&differences);
+        let variance = differences.iter().map(|difference| (difference - centre).powi(2)).sum::<f64>();
+        let error = (variance / count(rows)).sqrt() / count(rows).sqrt();
+        let (mut auroc, mut log_loss, mut mean_absolute_error) = (None, Some(mean(&network)), None);
+        let points: Vec<f64> = estimates.iter().map(point).collect();
+        match &newest.targets {
+            Targets::Binary(truths) => auroc = metrics::auroc(&points, truths),
+            Targets::Classes { .. } => {}
+            Targets::Numbers(numbers) => {
+                log_loss = None;
+                mean_absolute_error = metrics::mean_absolute_error(&points, numbers);
+            }
+        }
+        let (network, anchor) = (mean(&network), mean(&anchor));
+        Self { examples: rows, network, anchor, error, auroc, log_loss, mean_absolute_error }
+    }
+}
+
+fn loss(estimate: &Estimate, targets: &Targets, row: usize) -> f64 {
+    let of_share = |share: f64| -share.clamp(1e-7, 1.0).ln();
+    match (estimate, targets) {
+        (Estimate::Binary(share), Targets::Binary(truths)) => of_share(if truths[row] { *share } else { 1.0 - share }),
+        (Estimate::Classes(shares), Targets::Classes { labels, .. }) => of_share(shares[labels[row] as usize]),
+        (Estimate::Quantiles(quantiles), Targets::Numbers(numbers)) => {
+            let losses = Prediction::LEVELS.iter().zip(quantiles).map(|(level, quantile)| {
+                let error = numbers[row] - quantile;
+                (level * error).max((level - 1.0) * error)
+            });
+            losses.sum::<f64>() / 9.0
+        }
+        _ => unreachable!("an estimate is of the kind of the targets"),
+    }
+}
+
+fn point(estimate: &Estimate) -> f64 {
+    match estimate {
+        Estimate::Binary(share) => *share,
+        Estimate::Classes(shares) => shares[0],
+        Estimate::Quantiles(quantiles) => quantiles[4],
+    }
+}
