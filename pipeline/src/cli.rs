@@ -61,6 +61,8 @@ pub enum Command {
     Topics(Topics),
     /// Look at rejected records, or try them again.
     Dlq(Dlq),
+    /// Look at, check or convert the weights of `kumo-relational`.
+    Model(Model),
     /// Print a completion script for a shell.
     Completions {
         /// The shell.
@@ -171,9 +173,12 @@ pub struct Score {
     /// No label after this time enters a context.
     #[arg(long, value_name = "TIME")]
     pub labels_until: Option<String>,
-    /// The predictor's member, instead of the config's: last-k, baseline or foreshore-small.
+    /// The predictor's member, instead of the config's: last-k, baseline, foreshore-small or kumo-relational.
     #[arg(long, value_name = "NAME")]
     pub model: Option<String>,
+    /// The folder of the member's weights, instead of the config's.
+    #[arg(long, value_name = "DIR")]
+    pub weights: Option<PathBuf>,
     /// Examples in a context, instead of the config's.
     #[arg(long, value_name = "N")]
     pub context_size: Option<usize>,
@@ -316,5 +321,42 @@ pub enum DlqWhat {
         /// Where from.
         #[command(flatten)]
         common: Common,
+    },
+}
+
+/// `model`
+#[derive(Debug, Args)]
+pub struct Model {
+    /// What to do.
+    #[command(subcommand)]
+    pub what: ModelWhat,
+}
+
+/// What `model` does. DIR holds `classifier` and `regressor`, or one of them, as published (`.pt`) or as safetensors.
+#[derive(Debug, Subcommand)]
+pub enum ModelWhat {
+    /// Print a checkpoint's dimensions.
+    Info {
+        /// The folder with the weights.
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+        /// How to print them.
+        #[arg(long, value_enum, default_value_t = Format::Table)]
+        format: Format,
+    },
+    /// Load a checkpoint, and name every tensor that is missing, extra or of another shape.
+    Verify {
+        /// The folder with the weights.
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+    },
+    /// Write a whole checkpoint as safetensors with its dimensions in `config.json`.
+    Convert {
+        /// The folder with the weights.
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+        /// Where to write, instead of the same folder.
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
     },
 }

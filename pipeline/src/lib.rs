@@ -18,6 +18,7 @@ pub mod metrics;
 pub mod output;
 pub mod parallel;
 pub mod plan;
+pub mod relational_member;
 pub mod scorer;
 mod tables;
 pub mod world;

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use predictor::context::{ContextSpec, Policy, refresh_point};
 use predictor::executor::Executor;
 use predictor::features::{FeatureOptions, Featuriser};
+use predictor::in_context;
 use predictor::learn::Member;
 use predictor::read_set::ReadSet;
 use relational::{EventTime, Schema, Task};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::config::{ConfigError, Document, Emit, TaskSettings, nearest};
+use crate::relational_member::RelationalMember;
 
 /// A compiled task.
 #[derive(Debug, Clone)]
@@ -23,8 +25,10 @@ pub struct Plan {
     pub featuriser: Featuriser,
     /// What a score reads, and its inverse.
     pub read_set: ReadSet,
-    /// The predictor's member that is asked for.
+    /// The predictor's member that is asked for, where it reads features.
     pub member: Member,
+    /// The member that reads neighbourhoods, where it is asked for instead.
+    pub relational: Option<Arc<RelationalMember>>,
     /// What contexts are wanted.
     pub context: ContextSpec,
     /// How often a context is drawn anew, in microseconds of event time; `None` for what suits the horizon.
@@ -68,18 +72,28 @@ impl Plan {
         }
         let executor = Arc::new(Executor::new(Arc::clone(&task), Arc::clone(schema)));
         let featuriser = Featuriser::new(Arc::clone(&executor), &FeatureOptions::default());
-        let read_set = ReadSet::new(&featuriser, None);
-        let member = Member::parse(&settings.model).expect("the config has been checked for known models");
+        let relational = match settings.model.as_str() {
+            in_context::NAME => Some(Arc::new(RelationalMember::load(settings, &executor, document)?)),
+            _ => None,
+        };
+        let read_set = ReadSet::new(&featuriser, relational.as_ref().map(|member| member.sampler()));
+        let member = Member::parse(&settings.model).unwrap_or(Member::Baseline);
         let context = context_spec(settings);
         let from = settings.from.unwrap_or(EventTime::MIN);
         let (refresh, corrections) = (settings.refresh, settings.corrections);
-        Ok(Self { task, executor, featuriser, read_set, member, context, refresh, emit, corrections, from })
+        Ok(Self { task, executor, featuriser, read_set, member, relational, context, refresh, emit, corrections, from })
     }
 
     /// The same task for another member of the predictor's family.
     #[must_use]
     pub fn with_member(&self, member: Member) -> Self {
-        Self { member, ..self.clone() }
+        Self { member, relational: None, ..self.clone() }
+    }
+
+    /// The name of the member that is asked for.
+    #[must_use]
+    pub fn model(&self) -> &'static str {
+        if self.relational.is_some() { in_context::NAME } else { self.member.name() }
     }
 
     /// The latest time up to `cutoff` at which a context is drawn anew.

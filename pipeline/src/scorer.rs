@@ -1,7 +1,10 @@
 //! From a query to a score: the context that answers it, fitted once and kept, and the prediction.
 
+mod digest;
 mod draw;
+mod fitted;
 mod labels;
+mod neighbourhoods;
 
 use std::num::NonZero;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -10,13 +13,15 @@ use graph_store::{Store, Transaction};
 use lru::LruCache;
 use predictor::context::{Example, select};
 use predictor::features::{Query, Vocabulary};
-use predictor::learn::{self, Examples, Fitted, Matrix, Past, Targets};
+use predictor::learn::{self, Examples, Matrix, Past};
 use relational::{AsOf, ContextId, EventTime, Key, Prediction, Sequence, Value};
-use xxhash_rust::xxh3::Xxh3;
 
 use crate::parallel;
 use crate::plan::Plan;
+use digest::{context_id, digest_features, digest_key};
 use draw::{Draw, Drawn, Draws};
+use fitted::Answerer;
+pub use fitted::FittedContext;
 use labels::{prediction, prior, targets};
 
 /// What `score` may be told not to see.
@@ -26,23 +31,6 @@ pub struct Bounds {
     pub data_until: Option<EventTime>,
     /// No label after this time enters a context.
     pub labels_until: Option<EventTime>,
-}
-
-/// A context after fitting.
-#[derive(Debug)]
-pub struct FittedContext {
-    /// Names it.
-    pub id: ContextId,
-    /// It was drawn from what was known at this time.
-    pub point: EventTime,
-    /// How many examples it holds.
-    pub examples: u32,
-    /// What a reader should know of it.
-    pub warnings: Vec<String>,
-    /// The member that answers, and why it is not the one asked for.
-    pub fitted: Fitted,
-    vocabulary: Arc<Vocabulary>,
-    classes: Vec<Value>,
 }
 
 /// A prediction and what it took.
@@ -97,6 +85,9 @@ impl KeptExamples {
 
 /// Rows kept at once: the largest context.
 const EXAMPLES_KEPT: NonZero<usize> = NonZero::new(relational::limits::CONTEXT_EXAMPLES_MAX).expect("a limit is not 0");
+
+/// Neighbourhoods that are in memory at once.
+const QUERIES_AT_ONCE: usize = 512;
 
 /// Contexts kept at once: the newest few for late queries, not the whole history.
 const CONTEXTS_KEPT: NonZero<usize> = NonZero::new(4).expect("4 is not 0");
@@ -179,9 +170,13 @@ impl Scorer {
         let at = AsOf::historical(point, draw.sequence);
         let mut spec = self.plan.context.clone();
         spec.labels_until = self.bounds.labels_until;
-        let selection = select(&self.store, &self.plan.executor, at, &spec)?;
+        let mut selection = select(&self.store, &self.plan.executor, at, &spec)?;
         if selection.examples.is_empty() {
             return Ok(None);
+        }
+        if let Some(member) = &self.plan.relational {
+            member.limit(&mut selection);
+            return self.fit_relational(member, point, at, selection, spec.seed).map(Some);
         }
         let vocabulary = self.vocabulary(point)?;
         let rows = self.example_rows(&selection.examples, point, draw, &vocabulary)?;
@@ -202,7 +197,8 @@ impl Scorer {
         let mut warnings = selection.warnings;
         let fitted = learn::fit(self.plan.member, &examples, spec.seed).expect("a selection makes consistent examples");
         warnings.extend(fitted.fallback().map(|reason| format!("fell back to {}: {reason}", fitted.member().name())));
-        Ok(Some(FittedContext { id, point, examples: count, warnings, fitted, vocabulary, classes }))
+        let answerer = Answerer::Features { fitted, vocabulary };
+        Ok(Some(FittedContext { id, point, examples: count, warnings, answerer, classes }))
     }
 
     /// The category statistics that features are made with. They change more slowly than labels mature, so several
@@ -251,16 +247,20 @@ impl Scorer {
 
     /// A row that was its own query is read with what had arrived with it, as its score was; an entity at an anchor
     /// with what was known then.
+    fn example_query(&self, example: &Example, at: AsOf) -> Result<Query, predictor::Error> {
+        let is_static = self.plan.task.is_static();
+        let own = if is_static { self.historical_of(&example.entity, example.anchor, at.sequence)? } else { None };
+        let as_of = own.unwrap_or_else(|| self.plan.executor.example_bounds(at, example.anchor));
+        Ok(Query { entity: example.entity.clone(), as_of })
+    }
+
     fn example_row(
         &self,
         example: &Example,
         at: AsOf,
         vocabulary: &Vocabulary,
     ) -> Result<ExampleRow, predictor::Error> {
-        let is_static = self.plan.task.is_static();
-        let own = if is_static { self.historical_of(&example.entity, example.anchor, at.sequence)? } else { None };
-        let as_of = own.unwrap_or_else(|| self.plan.executor.example_bounds(at, example.anchor));
-        let query = Query { entity: example.entity.clone(), as_of };
+        let query = self.example_query(example, at)?;
         let mut features = Vec::with_capacity(self.plan.featuriser.names().len());
         let facts = self.plan.featuriser.row(&self.store, vocabulary, &query, &mut features)?;
         Ok(ExampleRow { features, past: facts.past })
@@ -304,15 +304,44 @@ impl Scorer {
     /// When the store cannot be read.
     pub fn score(&self, context: &FittedContext, entity: &Key, as_of: AsOf) -> Result<Scored, predictor::Error> {
         let query = Query { entity: entity.clone(), as_of };
+        let (fitted, vocabulary) = match &context.answerer {
+            Answerer::Features { fitted, vocabulary } => (fitted, vocabulary),
+            Answerer::Relational(answerer) => {
+                let mut scored = self.score_relational(context, answerer, &[query])?;
+                return Ok(scored.pop().expect("one query has one answer"));
+            }
+        };
         let mut features = Vec::with_capacity(self.plan.featuriser.names().len());
-        let facts = self.plan.featuriser.row(&self.store, &context.vocabulary, &query, &mut features)?;
+        let facts = self.plan.featuriser.row(&self.store, vocabulary, &query, &mut features)?;
         let past = facts.past;
-        let estimate = context.fitted.predict(&features, &past);
+        let estimate = fitted.predict(&features, &past);
         Ok(Scored {
             prediction: prediction(estimate, &context.classes),
             truncated: facts.truncated,
             digest: digest_features(context.id, &features, &past),
         })
+    }
+
+    /// The predictions for several queries, in their order and on all cores.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    pub fn score_all(
+        &self,
+        context: &FittedContext,
+        questions: &[(&Key, AsOf)],
+    ) -> Result<Vec<Scored>, predictor::Error> {
+        let Answerer::Relational(answerer) = &context.answerer else {
+            return parallel::map(questions, |(key, as_of)| self.score(context, key, *as_of));
+        };
+        let query = |(key, as_of): &(&Key, AsOf)| Query { entity: (*key).clone(), as_of: *as_of };
+        let mut scored = Vec::with_capacity(questions.len());
+        for questions in questions.chunks(QUERIES_AT_ONCE) {
+            let queries: Vec<Query> = questions.iter().map(query).collect();
+            scored.extend(self.score_relational(context, answerer, &queries)?);
+        }
+        Ok(scored)
     }
 
     /// The named features of `entity` within `as_of`, as the context at its cutoff reads them.
@@ -338,42 +367,5 @@ impl Scorer {
             return Ok(false);
         }
         self.plan.executor.in_population(&self.store.as_of(as_of), entity, as_of.cutoff)
-    }
-}
-
-fn digest_key(key: &Key) -> u64 {
-    xxhash_rust::xxh3::xxh3_64(&graph_store::encode_key(key))
-}
-
-/// Everything that a fit depends on: equal ids mean equal fits.
-fn context_id(plan: &Plan, examples: &Examples) -> ContextId {
-    let mut hasher = Xxh3::new();
-    hasher.update(plan.task.query.as_bytes());
-    hasher.update(plan.member.name().as_bytes());
-    for index in 0..examples.features.rows() {
-        examples.features.row(index).iter().for_each(|value| hasher.update(&value.to_bits().to_le_bytes()));
-        hasher.update(&examples.anchors[index].0.to_le_bytes());
-        hasher.update(&examples.group[index].to_le_bytes());
-        update_past(&mut hasher, &examples.past[index]);
-    }
-    match &examples.targets {
-        Targets::Binary(labels) => labels.iter().for_each(|label| hasher.update(&[u8::from(*label)])),
-        Targets::Classes { labels, .. } => labels.iter().for_each(|label| hasher.update(&label.to_le_bytes())),
-        Targets::Numbers(labels) => labels.iter().for_each(|label| hasher.update(&label.to_bits().to_le_bytes())),
-    }
-    ContextId(hasher.digest())
-}
-
-fn digest_features(context: ContextId, features: &[f32], past: &Past) -> u64 {
-    let mut hasher = Xxh3::new();
-    hasher.update(&context.0.to_le_bytes());
-    features.iter().for_each(|value| hasher.update(&value.to_bits().to_le_bytes()));
-    update_past(&mut hasher, past);
-    hasher.digest()
-}
-
-fn update_past(hasher: &mut Xxh3, past: &Past) {
-    for number in past.labels.iter().chain(&past.atoms) {
-        hasher.update(&number.to_bits().to_le_bytes());
     }
 }

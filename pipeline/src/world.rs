@@ -39,6 +39,9 @@ pub enum Failure {
     /// The predictor failed.
     #[error("{0}")]
     Predictor(#[from] predictor::Error),
+    /// Weights cannot be read or are not whole.
+    #[error("{0}")]
+    Checkpoint(#[from] predictor::model::checkpoint::CheckpointError),
     /// The source failed.
     #[error("{0}")]
     Source(#[from] ingest::Error),

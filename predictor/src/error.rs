@@ -9,4 +9,7 @@ pub enum Error {
     /// The store could not be read.
     #[error(transparent)]
     Store(#[from] graph_store::Error),
+    /// The relational model could not take a context or answer a query.
+    #[error(transparent)]
+    Model(#[from] crate::model::ModelError),
 }

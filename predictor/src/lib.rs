@@ -7,10 +7,13 @@ pub mod executor;
 pub mod features;
 #[cfg(test)]
 mod fixture;
+pub mod in_context;
 #[cfg(test)]
 mod leaks;
 pub mod learn;
 pub mod lookahead;
+pub mod model;
+pub mod neighbourhood;
 pub mod read_set;
 pub mod sampler;
 pub mod small;

@@ -75,7 +75,7 @@ fn print_tasks(world: &World) -> Result<(), Failure> {
             days(plan.task.horizon()),
             days(plan.task.label_delay(&world.schema)),
             emit_name(plan.emit),
-            plan.member.name().to_owned(),
+            plan.model().to_owned(),
             plan.featuriser.names().len().to_string(),
         ]
     });
@@ -129,7 +129,7 @@ fn task_json(world: &World, plan: &Plan) -> Json {
     json!({
         "name": plan.task.name, "kind": plan.task.kind.name(), "entity": world.schema.table(plan.task.entity).name,
         "horizon_micros": plan.task.horizon(), "label_delay_micros": plan.task.label_delay(&world.schema),
-        "emit": emit_name(plan.emit), "model": plan.member.name(), "features": plan.featuriser.names(),
+        "emit": emit_name(plan.emit), "model": plan.model(), "features": plan.featuriser.names(),
         "reads": plan.read_set.describe(),
     })
 }

@@ -4,6 +4,7 @@ mod check;
 mod dlq;
 mod inspect;
 mod labels;
+mod model;
 mod questions;
 mod replay;
 mod run;
@@ -36,6 +37,7 @@ pub fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Inspect(arguments) => inspect::inspect(&arguments),
         Command::Topics(arguments) => topics::topics(&arguments),
         Command::Dlq(arguments) => dlq::dlq(&arguments),
+        Command::Model(arguments) => model::model(&arguments),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "foreshore", &mut io::stdout());
             Ok(())

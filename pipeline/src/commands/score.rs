@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use graph_store::Store;
 use ingest::files::{AnswerColumn, Questions};
+use predictor::in_context;
 use predictor::learn::Member;
 use relational::{AsOf, EventTime, Key, Prediction, Reason, RowKey, TaskKind};
 use serde_json::json;
@@ -54,12 +55,16 @@ fn override_model(world: &mut World, arguments: &Score) -> Result<(), Failure> {
     let Some(index) = world.settings.tasks.iter().position(|task| task.name == arguments.task) else { return Ok(()) };
     let task = &mut world.settings.tasks[index];
     if let Some(model) = &arguments.model {
-        if Member::parse(model).is_none() {
+        if Member::parse(model).is_none() && model != in_context::NAME {
             return Err(Failure::Usage(format!(
-                "--model: there is no `{model}`; use last-k, baseline or foreshore-small"
+                "--model: there is no `{model}`; use last-k, baseline, foreshore-small or {}",
+                in_context::NAME
             )));
         }
         task.model.clone_from(model);
+    }
+    if arguments.weights.is_some() {
+        task.weights.clone_from(&arguments.weights);
     }
     task.context_size = arguments.context_size.or(task.context_size);
     world.plans[index] = Arc::new(plan::Plan::compile(task, &world.schema, &world.settings.document)?);
@@ -100,7 +105,8 @@ fn answer(scorer: &Scorer, questions: &Questions) -> Result<Answers, Failure> {
             without_context += group.len() as u64;
             continue;
         };
-        let made = parallel::map(group, |(_, key, as_of)| scorer.score(&context, key, *as_of))?;
+        let questions: Vec<(&Key, AsOf)> = group.iter().map(|(_, key, as_of)| (key, *as_of)).collect();
+        let made = scorer.score_all(&context, &questions)?;
         for ((index, ..), made) in group.iter().zip(made) {
             scored[*index] = Some(made);
         }
@@ -165,7 +171,7 @@ fn columns(kind: TaskKind, scored: &[Option<Scored>]) -> Vec<(String, AnswerColu
 
 fn summarise(arguments: &Score, answers: &Answers, out: &Path) -> Result<(), Failure> {
     let scored = answers.scored.iter().flatten().count() as u64;
-    let fallbacks: Vec<&str> = answers.contexts.iter().filter_map(|context| context.fitted.fallback()).collect();
+    let fallbacks: Vec<&str> = answers.contexts.iter().filter_map(|context| context.fallback()).collect();
     let mut warnings: Vec<&str> =
         answers.contexts.iter().flat_map(|context| context.warnings.iter().map(String::as_str)).collect();
     warnings.sort_unstable();
@@ -229,8 +235,8 @@ fn print_one(
         prediction: Some(scored.prediction),
         cutoff: as_of.cutoff,
         sequence: as_of.sequence,
-        model: Arc::from(context.fitted.member().name()),
-        fallback: context.fitted.fallback().map(Arc::from),
+        model: Arc::from(context.model()),
+        fallback: context.fallback().map(Arc::from),
         context: context.id,
         examples: context.examples,
         revision: 0,

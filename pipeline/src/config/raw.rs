@@ -160,6 +160,8 @@ pub(super) struct RawTask {
     pub from: Option<Instant>,
     /// The predictor's member.
     pub model: Option<String>,
+    /// The folder of the member's weights, for `model = "kumo-relational"`.
+    pub weights: Option<Text>,
     /// How many labelled examples a context holds.
     pub context_size: Option<usize>,
     /// How often a context is drawn anew, in event time.

@@ -79,6 +79,8 @@ pub struct TaskSettings {
     pub from: Option<EventTime>,
     /// The predictor's member, by name.
     pub model: String,
+    /// The folder of its weights.
+    pub weights: Option<PathBuf>,
     /// How many labelled examples a context holds; `None` for what suits the labels.
     pub context_size: Option<usize>,
     /// How they are chosen, by name.
@@ -289,7 +291,8 @@ fn check_table(
 fn check_task(document: &Document, name: &str, raw: &RawTask, app: &str) -> Result<TaskSettings, ConfigError> {
     let path = |key| ["tasks", name, key];
     let model = raw.model.clone().unwrap_or_else(|| "baseline".into());
-    known(document, &path("model"), "model", &model, &["last-k", "baseline", "foreshore-small"])?;
+    const MODELS: [&str; 4] = ["last-k", "baseline", "foreshore-small", "kumo-relational"];
+    known(document, &path("model"), "model", &model, &MODELS)?;
     if let Some(policy) = &raw.context_policy {
         known(
             document,
@@ -323,6 +326,7 @@ fn check_task(document: &Document, name: &str, raw: &RawTask, app: &str) -> Resu
         corrections: raw.corrections.map_or(0, |corrections| corrections.0),
         from: raw.from.map(|instant| instant.0),
         model,
+        weights: raw.weights.as_ref().map(|folder| PathBuf::from(&folder.0)),
         context_size: raw.context_size,
         context_policy: raw.context_policy.clone(),
         refresh: raw.refresh.map(|micros| micros.0.max(1)),

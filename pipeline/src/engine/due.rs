@@ -188,8 +188,8 @@ impl Engine {
             scored: scorer.score(&context, &job.entity, job.as_of)?,
             context: context.id,
             examples: context.examples,
-            model: context.fitted.member().name(),
-            fallback: context.fitted.fallback().map(Arc::from),
+            model: context.model(),
+            fallback: context.fallback().map(Arc::from),
         })
     }
 

@@ -1,0 +1,114 @@
+//! `kumo-relational` for one task: the weights, and the neighbourhoods that they read.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use graph_store::Store;
+use predictor::context::Selection;
+use predictor::executor::Executor;
+use predictor::features::Query;
+use predictor::in_context::{self, InContext};
+use predictor::learn::{Estimate, Targets};
+use predictor::model::checkpoint::{Checkpoint, Part};
+use predictor::model::{FitOptions, Model, Sample};
+use predictor::neighbourhood::{Neighbourhood, Neighbourhoods};
+use predictor::sampler::{SampleOptions, Sampler};
+use relational::TaskKind;
+
+use crate::config::{ConfigError, Document, TaskSettings};
+use crate::parallel;
+
+/// Differently shuffled views of the tables that are averaged. Cost and memory grow with them.
+const ESTIMATORS: usize = 2;
+
+/// The largest encoded context: a task keeps up to four of them.
+const CONTEXT_BYTES_MAX: usize = 1 << 30;
+
+/// The member's part of a plan.
+#[derive(Debug)]
+pub struct RelationalMember {
+    model: Model,
+    neighbourhoods: Neighbourhoods,
+    options: FitOptions,
+}
+
+impl RelationalMember {
+    /// Loads the weights that the task's config names.
+    ///
+    /// # Errors
+    ///
+    /// With the place in the config, when it names none or they are not whole.
+    pub fn load(settings: &TaskSettings, executor: &Executor, document: &Document) -> Result<Self, ConfigError> {
+        let name = settings.name.as_str();
+        let Some(folder) = &settings.weights else {
+            let message = format!("task `{name}` has the model {}, which needs weights", in_context::NAME);
+            return Err(document.error(&["tasks", name, "model"], message).hint(
+                "download `classifier.pt`, `regressor.pt` and `config.json` of `nvidia/Kumo-Relational` into a folder, \
+                 and add weights = \"FOLDER\" to the task",
+            ));
+        };
+        let part = match executor.task().kind {
+            TaskKind::Binary | TaskKind::Multiclass => Part::Classifier,
+            TaskKind::Regression | TaskKind::Ranking | TaskKind::Forecast => Part::Regressor,
+        };
+        let model = Checkpoint::read(Path::new(folder), part).and_then(|checkpoint| checkpoint.load());
+        let model = model.map_err(|error| document.error(&["tasks", name, "weights"], error.to_string()))?;
+        let neighbourhoods = Neighbourhoods::new(executor, &SampleOptions::default());
+        let options = FitOptions {
+            relationships: neighbourhoods.relationships(),
+            hops: neighbourhoods.hops(),
+            estimators: ESTIMATORS,
+            bytes_max: CONTEXT_BYTES_MAX,
+        };
+        Ok(Self { model, neighbourhoods, options })
+    }
+
+    /// What is sampled.
+    #[must_use]
+    pub fn sampler(&self) -> &Sampler {
+        self.neighbourhoods.sampler()
+    }
+
+    /// Leaves out the oldest examples of a selection where all of them would take too much memory.
+    pub fn limit(&self, selection: &mut Selection) {
+        let most = self.model.examples_max(&self.options);
+        if selection.examples.len() > most {
+            selection.warnings.push(format!("the newest {most} of {} examples are used", selection.examples.len()));
+            selection.examples.truncate(most);
+        }
+    }
+
+    /// The neighbourhoods of a context's examples, in their order. An entity that is not there stands alone.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    pub fn read(&self, store: &Store, queries: &[Query]) -> Result<Vec<Arc<Neighbourhood>>, predictor::Error> {
+        parallel::map(queries, |query| self.neighbourhoods.read(store, query).map(Arc::new))
+    }
+
+    /// Encodes a context.
+    ///
+    /// # Errors
+    ///
+    /// When the model cannot take it.
+    pub fn fit(
+        &self,
+        examples: &[Arc<Neighbourhood>],
+        targets: &Targets,
+        prior: Option<&[f64]>,
+        seed: u64,
+    ) -> Result<InContext, predictor::Error> {
+        let sample = self.neighbourhoods.together(examples);
+        Ok(in_context::fit(&self.model, &sample, targets, prior, &self.options, seed)?)
+    }
+
+    /// The answers for some neighbourhoods.
+    ///
+    /// # Errors
+    ///
+    /// When a tensor operation fails.
+    pub fn predict(&self, context: &InContext, queries: &[Sample]) -> Result<Vec<Estimate>, predictor::Error> {
+        Ok(context.predict(&self.model, queries)?)
+    }
+}

@@ -1,0 +1,50 @@
+//! A context that has been fitted, and what answers for it.
+
+use std::sync::Arc;
+
+use predictor::features::Vocabulary;
+use predictor::in_context::{self, InContext};
+use predictor::learn::Fitted;
+use relational::{ContextId, EventTime, Value};
+
+/// A context after fitting.
+#[derive(Debug)]
+pub struct FittedContext {
+    /// Names it.
+    pub id: ContextId,
+    /// It was drawn from what was known at this time.
+    pub point: EventTime,
+    /// How many examples it holds.
+    pub examples: u32,
+    /// What a reader should know of it.
+    pub warnings: Vec<String>,
+    pub(super) answerer: Answerer,
+    pub(super) classes: Vec<Value>,
+}
+
+/// What answers for a context: a member that reads features, or the one that reads neighbourhoods.
+#[derive(Debug)]
+pub(super) enum Answerer {
+    Features { fitted: Fitted, vocabulary: Arc<Vocabulary> },
+    Relational(InContext),
+}
+
+impl FittedContext {
+    /// The name of the member that answers.
+    #[must_use]
+    pub fn model(&self) -> &'static str {
+        match &self.answerer {
+            Answerer::Features { fitted, .. } => fitted.member().name(),
+            Answerer::Relational(_) => in_context::NAME,
+        }
+    }
+
+    /// Why the answer is not that of the member that was asked for.
+    #[must_use]
+    pub fn fallback(&self) -> Option<&str> {
+        match &self.answerer {
+            Answerer::Features { fitted, .. } => fitted.fallback(),
+            Answerer::Relational(context) => context.fallback(),
+        }
+    }
+}
