@@ -197,7 +197,7 @@ impl Scorer {
         let mut warnings = selection.warnings;
         let fitted = learn::fit(self.plan.member, &examples, spec.seed).expect("a selection makes consistent examples");
         warnings.extend(fitted.fallback().map(|reason| format!("fell back to {}: {reason}", fitted.member().name())));
-        let answerer = Answerer::Features { fitted, vocabulary };
+        let answerer = Answerer::Features { fitted: Box::new(fitted), vocabulary };
         Ok(Some(FittedContext { id, point, examples: count, warnings, answerer, classes }))
     }
 

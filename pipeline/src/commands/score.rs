@@ -16,7 +16,6 @@ use super::questions;
 use crate::cli::{Format, Score};
 use crate::driver::ensure_replayed;
 use crate::output::{self, count};
-use crate::parallel;
 use crate::plan;
 use crate::scorer::{Bounds, FittedContext, Scored, Scorer};
 use crate::world::{Failure, World, now};

@@ -25,7 +25,9 @@ pub struct FittedContext {
 /// What answers for a context: a member that reads features, or the one that reads neighbourhoods.
 #[derive(Debug)]
 pub(super) enum Answerer {
-    Features { fitted: Fitted, vocabulary: Arc<Vocabulary> },
+    /// A member that reads features, and the category statistics that they are made with.
+    Features { fitted: Box<Fitted>, vocabulary: Arc<Vocabulary> },
+    /// `kumo-relational`.
     Relational(InContext),
 }
 

@@ -194,10 +194,10 @@ pub fn write_config(folder: &Path, parts: &[(Part, Config)]) -> Result<(), Check
     let unwritable = |reason: String| CheckpointError::Unreadable { file: shown(&file), reason };
     let mut whole = description(folder)?;
     for (part, config) in parts {
-        let value = serde_json::to_value(config).expect("dimensions are plain numbers");
+        let value = serde_json::to_value(config).map_err(|error| unwritable(error.to_string()))?;
         whole.insert(part.name().to_owned(), value);
     }
-    let text = serde_json::to_string_pretty(&whole).expect("a map of plain values");
+    let text = serde_json::to_string_pretty(&whole).map_err(|error| unwritable(error.to_string()))?;
     std::fs::write(&file, text + "\n").map_err(|error| unwritable(error.to_string()))
 }
 
@@ -226,13 +226,11 @@ fn config(folder: &Path, part: Part, tensors: &BTreeMap<String, Tensor>) -> Resu
     let shapes = tensors.iter().map(|(name, tensor)| (name.clone(), tensor.dims().to_vec())).collect();
     let found = Config::of_shapes(&shapes);
     let found = found.map_err(|reason| CheckpointError::Dimensions { file: file.clone(), reason })?;
-    let mut whole = match serde_json::to_value(found) {
-        Ok(Value::Object(fields)) => fields,
-        _ => unreachable!("dimensions are an object"),
-    };
+    let reason =
+        |error: serde_json::Error| CheckpointError::Dimensions { file: file.clone(), reason: error.to_string() };
+    let mut whole: Map<String, Value> = serde_json::to_value(found).and_then(serde_json::from_value).map_err(reason)?;
     for (name, value) in own.unwrap_or(&Map::new()) {
         whole.insert(name.clone(), value.clone());
     }
-    let reason = |error: serde_json::Error| CheckpointError::Dimensions { file, reason: error.to_string() };
     serde_json::from_value(Value::Object(whole)).map_err(reason)
 }

@@ -62,11 +62,10 @@ impl Graph {
     pub(crate) fn edges(&self, relationships: &[Relationship]) -> Edges {
         let starts = self.starts();
         let mut edges: Vec<(usize, usize, usize)> = Vec::with_capacity(2 * self.links.len());
-        for kind in 0..relationships.len() {
-            let Relationship { child, parent } = relationships[kind];
+        for (kind, Relationship { child, parent }) in relationships.iter().enumerate() {
             let links = self.links.iter().filter(|link| link.relationship == kind);
             let ends: Vec<(usize, usize)> =
-                links.map(|link| (starts[child] + link.child, starts[parent] + link.parent)).collect();
+                links.map(|link| (starts[*child] + link.child, starts[*parent] + link.parent)).collect();
             edges.extend(ends.iter().map(|(child, parent)| (*parent, *child, 2 * kind)));
             edges.extend(ends.iter().map(|(child, parent)| (*child, *parent, 2 * kind + 1)));
         }

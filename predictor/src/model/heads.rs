@@ -81,14 +81,14 @@ pub(super) fn attend_within(all: &Tensor, count: usize, heads: usize, rope: &Rop
     let (batch, length, width) = all.dims3()?;
     let channels = width / 3;
     let mut out = vec![0.0; batch * count * channels];
-    let angles = rope.table(length);
-    rows::read(all, |all| vectorised((all, [length, count, heads, channels], &angles[..], &mut out[..]), within_all))?;
+    rows::read(all, |all| vectorised((all, [length, count, heads, channels], rope, &mut out[..]), within_all))?;
     Tensor::from_vec(out, (batch, count, channels), all.device())
 }
 
 #[inline(always)]
-fn within_all((all, sizes, angles, out): (&[f32], [usize; 4], &[(f32, f32)], &mut [f32])) {
+fn within_all((all, sizes, rope, out): (&[f32], [usize; 4], &Rope, &mut [f32])) {
     let [length, count, heads, channels] = sizes;
+    let angles = rope.table(length);
     let (head, width) = (channels / heads, 3 * channels);
     let mut keys = vec![0.0; length.div_ceil(PANEL) * PANEL * head];
     let mut values = vec![0.0; head.div_ceil(PANEL) * PANEL * length];
