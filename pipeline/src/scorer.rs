@@ -14,7 +14,7 @@ use lru::LruCache;
 use predictor::context::{Example, select};
 use predictor::features::{Query, Vocabulary};
 use predictor::learn::{self, Examples, Matrix, Past};
-use relational::{AsOf, ContextId, EventTime, Key, Prediction, Sequence, Value};
+use relational::{AsOf, EventTime, Key, Prediction, Sequence, Value};
 
 use crate::parallel;
 use crate::plan::Plan;
