@@ -142,9 +142,12 @@ fn row(payment: u64, customer: u64, amount: u64, minute: u64, fraud: bool) -> St
 
 #[test]
 fn scores_of_a_cutoff_do_not_change_by_a_byte_when_the_future_is_added() {
-    let score = |shop: &Shop, task: &str, questions: &str, time: &str, out: &str| {
-        shop.succeeds(&["score", "--task", task, "--at", questions, "--time-column", time, "--out", out]);
-        shop.read(out)
+    let score = |shop: &Shop, task: &str, questions: &str, time: &str| {
+        let arguments = ["score", "--task", task, "--at", questions, "--time-column", time, "--out"];
+        shop.succeeds(&[&arguments[..], &["scores.csv"]].concat());
+        let relational = ["relational.csv", "--model", "kumo-relational", "--weights", WEIGHTS];
+        shop.succeeds(&[&arguments[..], &relational].concat());
+        (shop.read("scores.csv"), shop.read("relational.csv"))
     };
     let shop = Shop::new();
     // Payments up to the day before the last questions: the others are the future.
@@ -153,10 +156,13 @@ fn scores_of_a_cutoff_do_not_change_by_a_byte_when_the_future_is_added() {
     let asked: String = past.lines().skip(2_300).map(|line| format!("{line}\n")).collect();
     shop.write("asked.csv", &format!("payment_id,customer_id,amount,paid_at,is_fraud\n{asked}"));
     shop.write("payments.csv", &past);
-    let churn = score(&shop, "churn", "questions.csv", "at", "churn.csv");
-    let fraud = score(&shop, "fraud", "asked.csv", "paid_at", "fraud.csv");
-    assert!(churn.lines().skip(1).all(|line| !line.ends_with(',')), "every customer has a score");
-    assert_eq!(fraud.lines().filter(|line| !line.ends_with(',')).count(), 81, "and so has every payment");
+    let churn = score(&shop, "churn", "questions.csv", "at");
+    let fraud = score(&shop, "fraud", "asked.csv", "paid_at");
+    for (churn, fraud) in [(&churn.0, &fraud.0), (&churn.1, &fraud.1)] {
+        assert!(churn.lines().skip(1).all(|line| !line.ends_with(',')), "every customer has a score");
+        assert_eq!(fraud.lines().filter(|line| !line.ends_with(',')).count(), 81, "and so has every payment");
+    }
+    assert_ne!(churn.0, churn.1, "the members differ");
 
     let mut numbers = Numbers(11);
     let mut future = past;
@@ -168,8 +174,33 @@ fn scores_of_a_cutoff_do_not_change_by_a_byte_when_the_future_is_added() {
     }
     shop.write("payments.csv", &future);
     fs::remove_dir_all(shop.path("store")).expect("the store is there");
-    assert_eq!(score(&shop, "churn", "questions.csv", "at", "churn-2.csv"), churn);
-    assert_eq!(score(&shop, "fraud", "asked.csv", "paid_at", "fraud-2.csv"), fraud);
+    assert_eq!(score(&shop, "churn", "questions.csv", "at"), churn);
+    assert_eq!(score(&shop, "fraud", "asked.csv", "paid_at"), fraud);
+}
+
+/// A checkpoint of the relational model in the published format, with random weights.
+const WEIGHTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../predictor/tests/golden/tiny");
+
+#[test]
+fn weights_are_looked_at_checked_and_converted() {
+    let shop = Shop::new();
+    let info = shop.succeeds(&["model", "info", WEIGHTS, "--format", "json"]);
+    let info: serde_json::Value = serde_json::from_str(&info).expect("JSON");
+    assert_eq!(info["classifier"]["dimensions"]["channels"], 16);
+    assert!(shop.succeeds(&["model", "verify", WEIGHTS]).contains("classifier: whole"));
+    shop.succeeds(&["model", "convert", WEIGHTS, "--out", "converted"]);
+    assert!(shop.succeeds(&["model", "verify", "converted"]).contains("classifier: whole"));
+    let layers = shop.read("converted/config.json").replace("\"num_icl_layers\": 2", "\"num_icl_layers\": 3");
+    shop.write("converted/config.json", &layers);
+    let output = shop.run(&["model", "verify", "converted"]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains("classifier: missing: icl_block.layers.2.attn.out_lin.bias"), "{said}");
+    assert_eq!(shop.run(&["model", "info", "nowhere"]).status.code(), Some(2));
+    let output = shop.run(&["score", "--task", "churn", "--entity", "1", "--model", "kumo-relational"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(78), "{said}");
+    assert!(said.contains("download `classifier.pt`"), "{said}");
 }
 
 #[test]
