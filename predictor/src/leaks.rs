@@ -40,7 +40,9 @@ const READERS: [(&str, Reader); 16] = [
     ("summary of a timeline", |asked| asked.each_timeline(|rows| rows.summary(wide()))),
     ("target", |asked| asked.each_entity(|entity| asked.executor().target(&asked.snapshot(), entity, anchor()))),
     ("atoms", |asked| asked.each_entity(|entity| asked.executor().atoms(&asked.snapshot(), entity, wide(), 99))),
-    ("existence", |asked| asked.each_entity(|entity| asked.executor().exists(&asked.snapshot(), entity, CUTOFF))),
+    ("existence", |asked| {
+        asked.each_entity(|entity| asked.executor().exists(&asked.snapshot(), entity, EventTime::MAX))
+    }),
     ("vocabulary", |asked| words(asked.featuriser.vocabulary(&asked.world.store, asked.bounds))),
     ("features", |asked| asked.features()),
     ("sample", |asked| asked.samples()),
@@ -90,9 +92,9 @@ fn wide() -> Window {
     Window::up_to(EventTime::MAX)
 }
 
-/// The task's window after this anchor closes before the cutoff.
+/// The task's window after this anchor reaches beyond the cutoff.
 fn anchor() -> EventTime {
-    CUTOFF.plus(-12 * HOUR)
+    CUTOFF.plus(-5 * HOUR)
 }
 
 fn words(answer: impl Debug) -> String {

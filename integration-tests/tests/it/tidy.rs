@@ -19,7 +19,7 @@ const ARROWS: [(&str, &[&str]); 9] = [
 ];
 
 /// Libraries that may have to be replaced one day, and the only files or folders that may name them.
-const CONFINED: [(&str, &[&str]); 5] = [
+const CONFINED: [(&str, &[&str]); 4] = [
     (
         "rdkafka",
         &["ingest/src/kafka.rs", "ingest/src/kafka/", "sinks/src/kafka/", "integration-tests/tests/it/broker.rs"],
@@ -27,7 +27,6 @@ const CONFINED: [(&str, &[&str]); 5] = [
     ("sled", &["graph-store/src/disk.rs", "graph-store/src/error.rs"]),
     ("fluvio", &[]),
     ("candle_core", &["predictor/src/model/", "predictor/src/small/"]),
-    ("candle_nn", &["predictor/src/model/", "predictor/src/small/"]),
 ];
 
 /// Crates in which nothing may depend on a clock, the environment, threads or hash order.
