@@ -98,7 +98,7 @@ impl InvariantGnn {
         rows::read(sources, |sources| {
             rows::read(types, |types| {
                 for (target, out) in targets.iter().zip(out.chunks_exact_mut(5 * self.channels)) {
-                    kernels::vectorised((sources, types, edges, *target, out), summarise);
+                    kernels::vectorised(Summarise { sources, types, edges, target: *target, out });
                 }
             })
         })??;
@@ -112,38 +112,49 @@ fn select(x: &Tensor, rows: &[usize]) -> Result<Tensor> {
 }
 
 /// The five summaries of one row's neighbours, one after another; zeros where there are none.
-#[inline(always)]
-fn summarise((sources, types, edges, target, out): (&[f32], &[f32], &Edges, usize, &mut [f32])) {
-    /// Below this variance the spread counts as none.
-    const VARIANCE_MIN: f32 = 1e-5;
-    let channels = out.len() / 5;
-    let from = edges.offsets[target]..edges.offsets[target + 1];
-    if from.is_empty() {
-        return;
-    }
-    #[expect(clippy::cast_precision_loss, reason = "a row has fewer neighbours than 2^24")]
-    let count = from.len() as f32;
-    let (total, rest) = out.split_at_mut(channels);
-    let (mean, rest) = rest.split_at_mut(channels);
-    let (spread, rest) = rest.split_at_mut(channels);
-    let (least, most) = rest.split_at_mut(channels);
-    least.fill(f32::INFINITY);
-    most.fill(f32::NEG_INFINITY);
-    for edge in from {
-        let source = &sources[edges.sources[edge] * channels..][..channels];
-        let kind = &types[edges.kinds[edge] * channels..][..channels];
-        let sums = total.iter_mut().zip(spread.iter_mut()).zip(least.iter_mut().zip(most.iter_mut()));
-        for ((source, kind), ((total, square), (least, most))) in source.iter().zip(kind).zip(sums) {
-            let value = source + kind;
-            *total += value;
-            *square += value * value;
-            *least = least.min(value);
-            *most = most.max(value);
+struct Summarise<'a> {
+    sources: &'a [f32],
+    types: &'a [f32],
+    edges: &'a Edges,
+    target: usize,
+    out: &'a mut [f32],
+}
+
+impl kernels::Kernel for Summarise<'_> {
+    #[inline(always)]
+    fn run(self) {
+        let Self { sources, types, edges, target, out } = self;
+        /// Below this variance the spread counts as none.
+        const VARIANCE_MIN: f32 = 1e-5;
+        let channels = out.len() / 5;
+        let from = edges.offsets[target]..edges.offsets[target + 1];
+        if from.is_empty() {
+            return;
         }
-    }
-    for ((total, mean), spread) in total.iter().zip(mean).zip(spread) {
-        *mean = total / count;
-        let variance = *spread / count - *mean * *mean;
-        *spread = if variance <= VARIANCE_MIN { 0.0 } else { variance.sqrt() };
+        #[expect(clippy::cast_precision_loss, reason = "a row has fewer neighbours than 2^24")]
+        let count = from.len() as f32;
+        let (total, rest) = out.split_at_mut(channels);
+        let (mean, rest) = rest.split_at_mut(channels);
+        let (spread, rest) = rest.split_at_mut(channels);
+        let (least, most) = rest.split_at_mut(channels);
+        least.fill(f32::INFINITY);
+        most.fill(f32::NEG_INFINITY);
+        for edge in from {
+            let source = &sources[edges.sources[edge] * channels..][..channels];
+            let kind = &types[edges.kinds[edge] * channels..][..channels];
+            let sums = total.iter_mut().zip(spread.iter_mut()).zip(least.iter_mut().zip(most.iter_mut()));
+            for ((source, kind), ((total, square), (least, most))) in source.iter().zip(kind).zip(sums) {
+                let value = source + kind;
+                *total += value;
+                *square += value * value;
+                *least = least.min(value);
+                *most = most.max(value);
+            }
+        }
+        for ((total, mean), spread) in total.iter().zip(mean).zip(spread) {
+            *mean = total / count;
+            let variance = *spread / count - *mean * *mean;
+            *spread = if variance <= VARIANCE_MIN { 0.0 } else { variance.sqrt() };
+        }
     }
 }

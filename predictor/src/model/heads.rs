@@ -3,7 +3,7 @@
 use candle_core::{Result, Tensor};
 
 use super::attention::KeyValues;
-use super::kernels::{softmax_row, vectorised};
+use super::kernels::{Kernel, softmax_row, vectorised};
 use super::product::{PANEL, product};
 use super::rope::Rope;
 use super::rows;
@@ -34,31 +34,42 @@ pub(super) fn attend(queries: &Tensor, kept: &KeyValues, heads: usize) -> Result
     let (batch, count, channels) = queries.dims3()?;
     let mut out = vec![0.0; batch * count * channels];
     if kept.count > 0 {
-        rows::read(queries, |queries| vectorised((queries, kept, [batch, heads, channels], &mut out[..]), attend_all))?;
+        rows::read(queries, |queries| vectorised(Attend { queries, kept, batch, heads, channels, out: &mut out }))?;
     }
     Tensor::from_vec(out, (batch, count, channels), queries.device())
 }
 
-#[inline(always)]
-fn attend_all((queries, kept, sizes, out): (&[f32], &KeyValues, [usize; 3], &mut [f32])) {
-    let [batch, heads, channels] = sizes;
-    let head = channels / heads;
-    let count = queries.len() / channels / batch;
-    let mut scratch = Scratch::new(QUERY_TILE.min(count), kept.count, head);
-    for part in 0..batch * heads {
-        let (item, channel) = (part / heads, part % heads * head);
-        let (keys, values) = kept.head(part);
-        for first in (0..count).step_by(QUERY_TILE) {
-            let tile = QUERY_TILE.min(count - first);
-            let start = (item * count + first) * channels;
-            let rows = queries[start..start + tile * channels].chunks_exact(channels);
-            for (row, query) in rows.zip(scratch.queries.chunks_exact_mut(head)) {
-                query.copy_from_slice(&row[channel..channel + head]);
-            }
-            read(&mut scratch, keys, values, tile, head, kept.count);
-            let rows = out[start..start + tile * channels].chunks_exact_mut(channels);
-            for (row, read) in rows.zip(scratch.read.chunks_exact(head)) {
-                row[channel..channel + head].copy_from_slice(read);
+struct Attend<'a> {
+    queries: &'a [f32],
+    kept: &'a KeyValues,
+    batch: usize,
+    heads: usize,
+    channels: usize,
+    out: &'a mut [f32],
+}
+
+impl Kernel for Attend<'_> {
+    #[inline(always)]
+    fn run(self) {
+        let Self { queries, kept, batch, heads, channels, out } = self;
+        let head = channels / heads;
+        let count = queries.len() / channels / batch;
+        let mut scratch = Scratch::new(QUERY_TILE.min(count), kept.count, head);
+        for part in 0..batch * heads {
+            let (item, channel) = (part / heads, part % heads * head);
+            let (keys, values) = kept.head(part);
+            for first in (0..count).step_by(QUERY_TILE) {
+                let tile = QUERY_TILE.min(count - first);
+                let start = (item * count + first) * channels;
+                let rows = queries[start..start + tile * channels].chunks_exact(channels);
+                for (row, query) in rows.zip(scratch.queries.chunks_exact_mut(head)) {
+                    query.copy_from_slice(&row[channel..channel + head]);
+                }
+                read(&mut scratch, keys, values, tile, head, kept.count);
+                let rows = out[start..start + tile * channels].chunks_exact_mut(channels);
+                for (row, read) in rows.zip(scratch.read.chunks_exact(head)) {
+                    row[channel..channel + head].copy_from_slice(read);
+                }
             }
         }
     }
@@ -71,9 +82,9 @@ fn read(scratch: &mut Scratch, keys: &[f32], values: &[f32], tile: usize, head: 
     let read = &mut scratch.read[..tile * head];
     scores.fill(0.0);
     read.fill(0.0);
-    product((queries, head, keys, count, scores));
+    product(queries, head, keys, count, scores);
     scores.chunks_exact_mut(count).for_each(|row| softmax_row(row, scale(head)));
-    product((scores, count, values, head, read));
+    product(scores, count, values, head, read);
 }
 
 /// Within each batch, the first `count` rows read all rows. `all` is `[batch, rows, 3 channels]`: queries, keys, values.
@@ -81,36 +92,48 @@ pub(super) fn attend_within(all: &Tensor, count: usize, heads: usize, rope: &Rop
     let (batch, length, width) = all.dims3()?;
     let channels = width / 3;
     let mut out = vec![0.0; batch * count * channels];
-    rows::read(all, |all| vectorised((all, [length, count, heads, channels], rope, &mut out[..]), within_all))?;
+    rows::read(all, |all| vectorised(AttendWithin { all, length, count, heads, channels, rope, out: &mut out }))?;
     Tensor::from_vec(out, (batch, count, channels), all.device())
 }
 
-#[inline(always)]
-fn within_all((all, sizes, rope, out): (&[f32], [usize; 4], &Rope, &mut [f32])) {
-    let [length, count, heads, channels] = sizes;
-    let angles = rope.table(length);
-    let (head, width) = (channels / heads, 3 * channels);
-    let mut keys = vec![0.0; length.div_ceil(PANEL) * PANEL * head];
-    let mut values = vec![0.0; head.div_ceil(PANEL) * PANEL * length];
-    let mut turned = vec![0.0; head];
-    let mut scratch = Scratch::new(count, length, head);
-    for (rows, out) in all.chunks_exact(length * width).zip(out.chunks_exact_mut(count * channels)) {
-        for channel in (0..channels).step_by(head) {
-            for (place, row) in rows.chunks_exact(width).enumerate() {
-                turned.copy_from_slice(&row[channels + channel..][..head]);
-                Rope::turn(&mut turned, &angles[place * (head / 2)..][..head / 2]);
-                pack_key(&turned, place, &mut keys);
-                pack_value(&row[2 * channels + channel..][..head], place, length, &mut values);
-            }
-            for ((place, row), query) in
-                rows.chunks_exact(width).enumerate().zip(scratch.queries.chunks_exact_mut(head))
-            {
-                query.copy_from_slice(&row[channel..][..head]);
-                Rope::turn(query, &angles[place * (head / 2)..][..head / 2]);
-            }
-            read(&mut scratch, &keys, &values, count, head, length);
-            for (row, read) in out.chunks_exact_mut(channels).zip(scratch.read.chunks_exact(head)) {
-                row[channel..channel + head].copy_from_slice(read);
+struct AttendWithin<'a> {
+    all: &'a [f32],
+    length: usize,
+    count: usize,
+    heads: usize,
+    channels: usize,
+    rope: &'a Rope,
+    out: &'a mut [f32],
+}
+
+impl Kernel for AttendWithin<'_> {
+    #[inline(always)]
+    fn run(self) {
+        let Self { all, length, count, heads, channels, rope, out } = self;
+        let angles = rope.table(length);
+        let (head, width) = (channels / heads, 3 * channels);
+        let mut keys = vec![0.0; length.div_ceil(PANEL) * PANEL * head];
+        let mut values = vec![0.0; head.div_ceil(PANEL) * PANEL * length];
+        let mut turned = vec![0.0; head];
+        let mut scratch = Scratch::new(count, length, head);
+        for (rows, out) in all.chunks_exact(length * width).zip(out.chunks_exact_mut(count * channels)) {
+            for channel in (0..channels).step_by(head) {
+                for (place, row) in rows.chunks_exact(width).enumerate() {
+                    turned.copy_from_slice(&row[channels + channel..][..head]);
+                    Rope::turn(&mut turned, &angles[place * (head / 2)..][..head / 2]);
+                    pack_key(&turned, place, &mut keys);
+                    pack_value(&row[2 * channels + channel..][..head], place, length, &mut values);
+                }
+                for ((place, row), query) in
+                    rows.chunks_exact(width).enumerate().zip(scratch.queries.chunks_exact_mut(head))
+                {
+                    query.copy_from_slice(&row[channel..][..head]);
+                    Rope::turn(query, &angles[place * (head / 2)..][..head / 2]);
+                }
+                read(&mut scratch, &keys, &values, count, head, length);
+                for (row, read) in out.chunks_exact_mut(channels).zip(scratch.read.chunks_exact(head)) {
+                    row[channel..channel + head].copy_from_slice(read);
+                }
             }
         }
     }

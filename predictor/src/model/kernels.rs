@@ -8,104 +8,150 @@ use std::f32::consts::{FRAC_1_SQRT_2, LOG2_E};
 
 use pulp::{Arch, Simd, WithSimd};
 
-/// Calls `work`, a function that is always inlined, with the widest vector instructions that the processor has.
-pub(super) fn vectorised<A, R>(arguments: A, work: impl FnOnce(A) -> R) -> R {
-    Arch::new().dispatch(Call { arguments, work })
+/// A loop over numbers. Its function must always be inlined, or it is compiled for the oldest processor; that is why it
+/// is a trait's and not a closure, whose call is a function of its own.
+pub(super) trait Kernel {
+    fn run(self);
 }
 
-struct Call<A, F> {
-    arguments: A,
-    work: F,
+/// Runs a loop with the widest vector instructions that the processor has.
+pub(super) fn vectorised(kernel: impl Kernel) {
+    Arch::new().dispatch(Vectorised(kernel));
 }
 
-impl<A, R, F: FnOnce(A) -> R> WithSimd for Call<A, F> {
-    type Output = R;
+struct Vectorised<K>(K);
+
+impl<K: Kernel> WithSimd for Vectorised<K> {
+    type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) -> R {
-        (self.work)(self.arguments)
+    fn with_simd<S: Simd>(self, _: S) {
+        self.0.run();
     }
 }
 
 /// Adds `bias` to every row.
 pub(super) fn add_bias(rows: &mut [f32], bias: &[f32]) {
-    #[inline(always)]
-    fn work((rows, bias): (&mut [f32], &[f32])) {
-        for row in rows.chunks_exact_mut(bias.len()) {
-            row.iter_mut().zip(bias).for_each(|(value, bias)| *value += bias);
+    struct AddBias<'a> {
+        rows: &'a mut [f32],
+        bias: &'a [f32],
+    }
+    impl Kernel for AddBias<'_> {
+        #[inline(always)]
+        fn run(self) {
+            let Self { rows, bias } = self;
+            for row in rows.chunks_exact_mut(bias.len()) {
+                row.iter_mut().zip(bias).for_each(|(value, bias)| *value += bias);
+            }
         }
     }
-    vectorised((rows, bias), work);
+    vectorised(AddBias { rows, bias });
 }
 
 /// Adds `bias` to every row and applies the exact GELU, x Φ(x).
 pub(super) fn add_bias_gelu(rows: &mut [f32], bias: &[f32]) {
-    #[inline(always)]
-    fn work((rows, bias): (&mut [f32], &[f32])) {
-        for row in rows.chunks_exact_mut(bias.len()) {
-            row.iter_mut().zip(bias).for_each(|(value, bias)| *value = gelu_of(*value + bias));
+    struct AddBiasGelu<'a> {
+        rows: &'a mut [f32],
+        bias: &'a [f32],
+    }
+    impl Kernel for AddBiasGelu<'_> {
+        #[inline(always)]
+        fn run(self) {
+            let Self { rows, bias } = self;
+            for row in rows.chunks_exact_mut(bias.len()) {
+                row.iter_mut().zip(bias).for_each(|(value, bias)| *value = gelu_of(*value + bias));
+            }
         }
     }
-    vectorised((rows, bias), work);
+    vectorised(AddBiasGelu { rows, bias });
 }
 
 /// Applies the exact GELU.
 pub(super) fn gelu(values: &mut [f32]) {
-    #[inline(always)]
-    fn work(values: &mut [f32]) {
-        values.iter_mut().for_each(|value| *value = gelu_of(*value));
+    struct Gelu<'a> {
+        values: &'a mut [f32],
     }
-    vectorised(values, work);
+    impl Kernel for Gelu<'_> {
+        #[inline(always)]
+        fn run(self) {
+            let Self { values } = self;
+            values.iter_mut().for_each(|value| *value = gelu_of(*value));
+        }
+    }
+    vectorised(Gelu { values });
 }
 
 /// Adds the second to the first.
 pub(super) fn add(values: &mut [f32], others: &[f32]) {
-    #[inline(always)]
-    fn work((values, others): (&mut [f32], &[f32])) {
-        values.iter_mut().zip(others).for_each(|(value, other)| *value += other);
+    struct Add<'a> {
+        values: &'a mut [f32],
+        others: &'a [f32],
     }
-    vectorised((values, others), work);
+    impl Kernel for Add<'_> {
+        #[inline(always)]
+        fn run(self) {
+            let Self { values, others } = self;
+            values.iter_mut().zip(others).for_each(|(value, other)| *value += other);
+        }
+    }
+    vectorised(Add { values, others });
 }
 
 /// Multiplies every row by `scale (1 + tanh(gate + bias))`, where the scale is as long as a row and the bias as a head.
 pub(super) fn modulate(rows: &mut [f32], gates: &[f32], bias: &[f32], scale: &[f32]) {
-    #[inline(always)]
-    fn work((rows, gates, bias, scale): (&mut [f32], &[f32], &[f32], &[f32])) {
-        let pairs = rows.chunks_exact_mut(scale.len()).zip(gates.chunks_exact(scale.len()));
-        for (row, gate) in pairs {
-            let heads = row.chunks_exact_mut(bias.len()).zip(gate.chunks_exact(bias.len()));
-            for ((head, gate), scale) in heads.zip(scale.chunks_exact(bias.len())) {
-                let parts = head.iter_mut().zip(gate).zip(bias.iter().zip(scale));
-                parts.for_each(|((value, gate), (bias, scale))| *value *= scale * (1.0 + tanh(gate + bias)));
+    struct Modulate<'a> {
+        rows: &'a mut [f32],
+        gates: &'a [f32],
+        bias: &'a [f32],
+        scale: &'a [f32],
+    }
+    impl Kernel for Modulate<'_> {
+        #[inline(always)]
+        fn run(self) {
+            let Self { rows, gates, bias, scale } = self;
+            let pairs = rows.chunks_exact_mut(scale.len()).zip(gates.chunks_exact(scale.len()));
+            for (row, gate) in pairs {
+                let heads = row.chunks_exact_mut(bias.len()).zip(gate.chunks_exact(bias.len()));
+                for ((head, gate), scale) in heads.zip(scale.chunks_exact(bias.len())) {
+                    let parts = head.iter_mut().zip(gate).zip(bias.iter().zip(scale));
+                    parts.for_each(|((value, gate), (bias, scale))| *value *= scale * (1.0 + tanh(gate + bias)));
+                }
             }
         }
     }
-    vectorised((rows, gates, bias, scale), work);
+    vectorised(Modulate { rows, gates, bias, scale });
 }
 
 /// Normalises every row to mean 0 and variance 1, then scales and shifts it.
 pub(super) fn layer_norm(rows: &[f32], weight: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
-    /// Rows, weight, bias, and where the result goes.
-    type Norm<'a> = (&'a [f32], &'a [f32], Option<&'a [f32]>, &'a mut [f32]);
     const EPSILON: f32 = 1e-5;
-    #[inline(always)]
-    fn work((rows, weight, bias, out): Norm<'_>) {
-        let width = weight.len();
-        #[expect(clippy::cast_precision_loss, reason = "a width has few digits")]
-        let count = width as f32;
-        for (row, out) in rows.chunks_exact(width).zip(out.chunks_exact_mut(width)) {
-            let mean = sum(row, |value| value) / count;
-            let variance = sum(row, |value| (value - mean) * (value - mean)) / count;
-            let scale = 1.0 / (variance + EPSILON).sqrt();
-            let parts = out.iter_mut().zip(row).zip(weight);
-            parts.for_each(|((out, value), weight)| *out = (value - mean) * scale * weight);
-            if let Some(bias) = bias {
-                out.iter_mut().zip(bias).for_each(|(value, bias)| *value += bias);
+    struct LayerNorm<'a> {
+        rows: &'a [f32],
+        weight: &'a [f32],
+        bias: Option<&'a [f32]>,
+        out: &'a mut [f32],
+    }
+    impl Kernel for LayerNorm<'_> {
+        #[inline(always)]
+        fn run(self) {
+            let Self { rows, weight, bias, out } = self;
+            let width = weight.len();
+            #[expect(clippy::cast_precision_loss, reason = "a width has few digits")]
+            let count = width as f32;
+            for (row, out) in rows.chunks_exact(width).zip(out.chunks_exact_mut(width)) {
+                let mean = sum(row, |value| value) / count;
+                let variance = sum(row, |value| (value - mean) * (value - mean)) / count;
+                let scale = 1.0 / (variance + EPSILON).sqrt();
+                let parts = out.iter_mut().zip(row).zip(weight);
+                parts.for_each(|((out, value), weight)| *out = (value - mean) * scale * weight);
+                if let Some(bias) = bias {
+                    out.iter_mut().zip(bias).for_each(|(value, bias)| *value += bias);
+                }
             }
         }
     }
     let mut out = vec![0.0; rows.len()];
-    vectorised((rows, weight, bias, &mut out[..]), work);
+    vectorised(LayerNorm { rows, weight, bias, out: &mut out });
     out
 }
 

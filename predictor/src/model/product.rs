@@ -7,7 +7,7 @@
 
 use rayon::prelude::*;
 
-use super::kernels::vectorised;
+use super::kernels::{Kernel, vectorised};
 
 /// Columns of a panel: two vectors of eight numbers.
 pub(super) const PANEL: usize = 16;
@@ -58,11 +58,27 @@ impl Packed {
 
 /// Adds the product of `x`, `[rows, inputs]`, and the panels of `[inputs, outputs]` to `out`, which holds zeros.
 pub(super) fn multiply(x: &[f32], inputs: usize, panels: &[f32], outputs: usize, out: &mut [f32]) {
-    vectorised((x, inputs, panels, outputs, out), product);
+    vectorised(Product { x, inputs, panels, outputs, out });
 }
 
+struct Product<'a> {
+    x: &'a [f32],
+    inputs: usize,
+    panels: &'a [f32],
+    outputs: usize,
+    out: &'a mut [f32],
+}
+
+impl Kernel for Product<'_> {
+    #[inline(always)]
+    fn run(self) {
+        product(self.x, self.inputs, self.panels, self.outputs, self.out);
+    }
+}
+
+/// [`multiply`] within a loop that is vectorised as a whole.
 #[inline(always)]
-pub(super) fn product((x, inputs, panels, outputs, out): (&[f32], usize, &[f32], usize, &mut [f32])) {
+pub(super) fn product(x: &[f32], inputs: usize, panels: &[f32], outputs: usize, out: &mut [f32]) {
     for depth in (0..inputs).step_by(DEPTH) {
         let terms = DEPTH.min(inputs - depth);
         for (index, panel) in panels.chunks_exact(inputs * PANEL).enumerate() {
@@ -98,14 +114,14 @@ struct Place {
     width: usize,
 }
 
-/// Adds to each number of `R` rows and one panel its sum, term by term. The loops count because with iterators the sums
-/// leave the registers, which is ten times slower.
+/// For `R` rows and one panel each number's sum, term by term. The loops count, and the sums are returned, because
+/// otherwise the sums leave the registers, which is ten times slower.
 #[inline(always)]
-fn block<const R: usize>(x: &[f32], panel: &[f32], out: &mut [f32], place: Place) {
-    let terms = panel.len() / PANEL;
-    let rows: [&[f32]; R] = std::array::from_fn(|row| &x[row * place.inputs + place.depth..][..terms]);
+fn sums<const R: usize>(rows: [&[f32]; R], panel: &[[f32; PANEL]]) -> [[f32; PANEL]; R] {
     let mut sums = [[0.0f32; PANEL]; R];
-    for (term, values) in panel.as_chunks::<PANEL>().0.iter().enumerate() {
+    let rows = rows.map(|row| &row[..panel.len()]);
+    for term in 0..panel.len() {
+        let values = panel[term];
         for row in 0..R {
             let factor = rows[row][term];
             for column in 0..PANEL {
@@ -113,9 +129,20 @@ fn block<const R: usize>(x: &[f32], panel: &[f32], out: &mut [f32], place: Place
             }
         }
     }
-    for (row, sums) in sums.iter().enumerate() {
+    sums
+}
+
+/// Adds the sums of `R` rows and one panel to their places.
+#[inline(always)]
+fn block<const R: usize>(x: &[f32], panel: &[f32], out: &mut [f32], place: Place) {
+    let rows: [&[f32]; R] = std::array::from_fn(|row| &x[row * place.inputs + place.depth..]);
+    let made = sums(rows, panel.as_chunks::<PANEL>().0);
+    for (row, made) in made.iter().enumerate() {
+        let mut whole = [0.0f32; PANEL];
         let out = &mut out[row * place.outputs + place.column..][..place.width];
-        out.iter_mut().zip(sums).for_each(|(out, sum)| *out += sum);
+        whole[..place.width].copy_from_slice(out);
+        whole.iter_mut().zip(made).for_each(|(whole, made)| *whole += made);
+        out.copy_from_slice(&whole[..place.width]);
     }
 }
 
