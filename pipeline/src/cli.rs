@@ -173,7 +173,8 @@ pub struct Score {
     /// No label after this time enters a context.
     #[arg(long, value_name = "TIME")]
     pub labels_until: Option<String>,
-    /// The predictor's member, instead of the config's: last-k, baseline, foreshore-small or kumo-relational.
+    /// The predictor's member, instead of the config's: auto, last-k, baseline, trees, foreshore-small
+    /// or kumo-relational.
     #[arg(long, value_name = "NAME")]
     pub model: Option<String>,
     /// The folder of the member's weights, instead of the config's.

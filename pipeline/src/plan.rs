@@ -8,6 +8,7 @@ use predictor::features::{FeatureOptions, Featuriser};
 use predictor::in_context;
 use predictor::learn::Member;
 use predictor::read_set::ReadSet;
+use relational::limits::{CONTEXT_EXAMPLES_MAX, CONTEXT_VALUES_MAX};
 use relational::{EventTime, Schema, Task};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -78,16 +79,20 @@ impl Plan {
         };
         let read_set = ReadSet::new(&featuriser, relational.as_ref().map(|member| member.sampler()));
         let member = Member::parse(&settings.model).unwrap_or(Member::Baseline);
-        let context = context_spec(settings);
+        let context = context_spec(settings, member, featuriser.names().len());
         let from = settings.from.unwrap_or(EventTime::MIN);
         let (refresh, corrections) = (settings.refresh, settings.corrections);
         Ok(Self { task, executor, featuriser, read_set, member, relational, context, refresh, emit, corrections, from })
     }
 
-    /// The same task for another member of the predictor's family.
+    /// The same task for another member of the predictor's family, with contexts that suit it.
     #[must_use]
     pub fn with_member(&self, member: Member) -> Self {
-        Self { member, relational: None, ..self.clone() }
+        let mut plan = self.clone();
+        if plan.context.size == plan.member.context_size() {
+            plan.context.size = member.context_size();
+        }
+        Self { member, relational: None, ..plan }
     }
 
     /// The name of the member that is asked for.
@@ -105,6 +110,16 @@ impl Plan {
         }
     }
 
+    /// When the weights of the experts that answer with a context drawn at `point` are learned: once per generation of
+    /// labels, for they change as labels mature.
+    #[must_use]
+    pub fn weights_point(&self, point: EventTime) -> EventTime {
+        let generation = self.task.horizon().saturating_add(self.task.label_delay(self.executor.schema()));
+        let here = self.refresh_point(point);
+        let step = here.since(self.refresh_point(here.plus(-1)));
+        floor(here, generation.max(step)).min(point)
+    }
+
     /// When the category statistics of a context drawn at `point` are taken: every fourth refresh.
     #[must_use]
     pub fn vocabulary_point(&self, point: EventTime) -> EventTime {
@@ -119,15 +134,16 @@ fn floor(time: EventTime, step: i64) -> EventTime {
 }
 
 /// The seed is the task's name, so that a context is drawn the same way wherever it is drawn.
-fn context_spec(settings: &TaskSettings) -> ContextSpec {
+fn context_spec(settings: &TaskSettings, member: Member, columns: usize) -> ContextSpec {
     let policy = match settings.context_policy.as_deref() {
         Some("spread") => Policy::Spread { cutoffs: 8 },
         Some("random") => Policy::Random,
         Some("stratified") => Policy::Stratified,
         _ => Policy::Recent,
     };
-    let size = settings.context_size.unwrap_or_else(|| ContextSpec::default().size);
-    ContextSpec { policy, size, labels_until: None, seed: xxh3_64(settings.name.as_bytes()) }
+    let size = settings.context_size.unwrap_or_else(|| member.context_size());
+    let size_max = (CONTEXT_VALUES_MAX / columns.max(1)).min(CONTEXT_EXAMPLES_MAX);
+    ContextSpec { policy, size, size_max, labels_until: None, seed: xxh3_64(settings.name.as_bytes()) }
 }
 
 /// The plan of this name.

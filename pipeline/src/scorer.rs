@@ -1,5 +1,6 @@
 //! From a query to a score: the context that answers it, fitted once and kept, and the prediction.
 
+mod bank;
 mod digest;
 mod draw;
 mod fitted;
@@ -11,18 +12,18 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use graph_store::{Store, Transaction};
 use lru::LruCache;
-use predictor::context::{Example, select};
+use predictor::context::{Example, Selection, select};
 use predictor::features::{Query, Vocabulary};
-use predictor::learn::{self, Examples, Matrix, Past};
-use relational::{AsOf, EventTime, Key, Prediction, Sequence, Value};
+use predictor::learn::{Mix, Past};
+use relational::{AsOf, EventTime, Key, Prediction, Sequence};
 
 use crate::parallel;
 use crate::plan::Plan;
-use digest::{context_id, digest_features, digest_key};
+use digest::digest_features;
 use draw::{Draw, Drawn, Draws};
 use fitted::Answerer;
 pub use fitted::FittedContext;
-use labels::{prediction, prior, targets};
+use labels::prediction;
 
 /// What `score` may be told not to see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -54,6 +55,7 @@ pub struct Scorer {
     bounds: Bounds,
     draws: Draws,
     contexts: Mutex<LruCache<EventTime, Slot>>,
+    mixes: Mutex<LruCache<EventTime, Arc<Mix>>>,
     examples: Mutex<KeptExamples>,
 }
 
@@ -83,9 +85,6 @@ impl KeptExamples {
     }
 }
 
-/// Rows kept at once: the largest context.
-const EXAMPLES_KEPT: NonZero<usize> = NonZero::new(relational::limits::CONTEXT_EXAMPLES_MAX).expect("a limit is not 0");
-
 /// Neighbourhoods that are in memory at once.
 const QUERIES_AT_ONCE: usize = 512;
 
@@ -96,11 +95,13 @@ impl Scorer {
     /// A scorer of `plan` over `store`.
     #[must_use]
     pub fn new(store: Arc<Store>, plan: Arc<Plan>, bounds: Bounds) -> Self {
-        let rows = LruCache::new(EXAMPLES_KEPT);
+        // The largest context that the task can have.
+        let rows = LruCache::new(NonZero::new(plan.context.size_max).unwrap_or(NonZero::<usize>::MIN));
         let examples = Mutex::new(KeptExamples { vocabulary: None, disturbed: Sequence::default(), rows });
         let contexts = Mutex::new(LruCache::new(CONTEXTS_KEPT));
+        let mixes = Mutex::new(LruCache::new(CONTEXTS_KEPT));
         let draws = Draws::new(&plan.task);
-        Self { store, plan, bounds, draws, contexts, examples }
+        Self { store, plan, bounds, draws, contexts, mixes, examples }
     }
 
     /// An engine goes on where the store stands, and tells from now on what arrives.
@@ -166,39 +167,17 @@ impl Scorer {
     }
 
     fn fit(&self, point: EventTime) -> Result<Option<FittedContext>, predictor::Error> {
-        let draw = self.draws.at(&self.store, Drawn::Context, point)?;
-        let at = AsOf::historical(point, draw.sequence);
+        match &self.plan.relational {
+            Some(member) => self.fit_relational(member, point),
+            None => self.fit_features(point),
+        }
+    }
+
+    /// The labelled examples that the context drawn at `point` holds.
+    fn select(&self, point: EventTime, draw: Draw) -> Result<Selection, predictor::Error> {
         let mut spec = self.plan.context.clone();
         spec.labels_until = self.bounds.labels_until;
-        let mut selection = select(&self.store, &self.plan.executor, at, &spec)?;
-        if selection.examples.is_empty() {
-            return Ok(None);
-        }
-        if let Some(member) = &self.plan.relational {
-            member.limit(&mut selection);
-            return self.fit_relational(member, point, at, selection, spec.seed).map(Some);
-        }
-        let vocabulary = self.vocabulary(point)?;
-        let rows = self.example_rows(&selection.examples, point, draw, &vocabulary)?;
-        let mut features = Matrix::new(self.plan.featuriser.names().len());
-        let mut past = Vec::with_capacity(rows.len());
-        for row in rows {
-            features.push_row(&row.features);
-            past.push(row.past.clone());
-        }
-        let labels: Vec<&Value> = selection.examples.iter().map(|example| &example.label).collect();
-        let (targets, classes) = targets(self.plan.task.kind, &labels);
-        let prior = prior(&targets, &classes, &selection.prior);
-        let anchors = selection.examples.iter().map(|example| example.anchor).collect();
-        let group = selection.examples.iter().map(|example| digest_key(&example.entity)).collect();
-        let examples = Examples { features, past, targets, prior, anchors, group };
-        let id = context_id(&self.plan, &examples);
-        let count = u32::try_from(examples.anchors.len()).unwrap_or(u32::MAX);
-        let mut warnings = selection.warnings;
-        let fitted = learn::fit(self.plan.member, &examples, spec.seed).expect("a selection makes consistent examples");
-        warnings.extend(fitted.fallback().map(|reason| format!("fell back to {}: {reason}", fitted.member().name())));
-        let answerer = Answerer::Features { fitted: Box::new(fitted), vocabulary };
-        Ok(Some(FittedContext { id, point, examples: count, warnings, answerer, classes }))
+        select(&self.store, &self.plan.executor, AsOf::historical(point, draw.sequence), &spec)
     }
 
     /// The category statistics that features are made with. They change more slowly than labels mature, so several
@@ -305,7 +284,7 @@ impl Scorer {
     pub fn score(&self, context: &FittedContext, entity: &Key, as_of: AsOf) -> Result<Scored, predictor::Error> {
         let query = Query { entity: entity.clone(), as_of };
         let (fitted, vocabulary) = match &context.answerer {
-            Answerer::Features { fitted, vocabulary } => (fitted, vocabulary),
+            Answerer::Features { fitted, vocabulary, .. } => (fitted, vocabulary),
             Answerer::Relational(answerer) => {
                 let mut scored = self.score_relational(context, answerer, &[query])?;
                 return Ok(scored.pop().expect("one query has one answer"));

@@ -39,5 +39,8 @@ pub const SWEEP_ROWS_PER_ROUND: usize = 256;
 /// Past windows whose labels are read as features of one query.
 pub const LAGS_MAX: usize = 40;
 
-/// Examples in one fitted context.
-pub const CONTEXT_EXAMPLES_MAX: usize = 20_000;
+/// Examples in one fitted context: more labels than these teach little, and cost minutes.
+pub const CONTEXT_EXAMPLES_MAX: usize = 60_000;
+
+/// Numbers in the features of one fitted context, which is kept in memory twice while it is fitted: 48 MB at 4 bytes.
+pub const CONTEXT_VALUES_MAX: usize = 12_000_000;

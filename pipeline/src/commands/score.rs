@@ -55,8 +55,9 @@ fn override_model(world: &mut World, arguments: &Score) -> Result<(), Failure> {
     let task = &mut world.settings.tasks[index];
     if let Some(model) = &arguments.model {
         if Member::parse(model).is_none() && model != in_context::NAME {
+            let names = Member::ALL.map(Member::name).join(", ");
             return Err(Failure::Usage(format!(
-                "--model: there is no `{model}`; use last-k, baseline, foreshore-small or {}",
+                "--model: there is no `{model}`; the models are {names}, {}",
                 in_context::NAME
             )));
         }
@@ -234,7 +235,7 @@ fn print_one(
         prediction: Some(scored.prediction),
         cutoff: as_of.cutoff,
         sequence: as_of.sequence,
-        model: Arc::from(context.model()),
+        model: context.model(),
         fallback: context.fallback().map(Arc::from),
         context: context.id,
         examples: context.examples,

@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
+use predictor::in_context;
+use predictor::learn::Member;
 use relational::EventTime;
 
 use super::raw::{RawConfig, RawEmit, RawSink, RawSinkKind, RawSource, RawSourceKind, RawTable, RawTask};
@@ -290,9 +292,9 @@ fn check_table(
 
 fn check_task(document: &Document, name: &str, raw: &RawTask, app: &str) -> Result<TaskSettings, ConfigError> {
     let path = |key| ["tasks", name, key];
-    let model = raw.model.clone().unwrap_or_else(|| "baseline".into());
-    const MODELS: [&str; 4] = ["last-k", "baseline", "foreshore-small", "kumo-relational"];
-    known(document, &path("model"), "model", &model, &MODELS)?;
+    let model = raw.model.clone().unwrap_or_else(|| Member::Auto.name().into());
+    let models: Vec<&str> = Member::ALL.iter().map(|member| member.name()).chain([in_context::NAME]).collect();
+    known(document, &path("model"), "model", &model, &models)?;
     if let Some(policy) = &raw.context_policy {
         known(
             document,

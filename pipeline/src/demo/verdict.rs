@@ -18,6 +18,7 @@ use crate::world::{Failure, World};
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Verdict {
     task: String,
+    model: &'static str,
     scores: usize,
     positives: usize,
     ours: Quality,
@@ -49,7 +50,7 @@ impl Verdict {
     pub(super) fn json(&self) -> Json {
         json!({
             "task": self.task, "scores_with_known_label": self.scores, "positives": self.positives,
-            "baseline": self.ours.json(), "last-k": self.naive.json(),
+            self.model: self.ours.json(), "last-k": self.naive.json(),
         })
     }
 }
@@ -88,6 +89,7 @@ fn verdict(plan: &Arc<Plan>, store: &Arc<Store>, records: &[ScoreRecord]) -> Res
     let truths: Vec<bool> = found.iter().map(|(_, _, truth)| *truth).collect();
     Ok(Verdict {
         task: plan.task.name.clone(),
+        model: plan.member.name(),
         scores: found.len(),
         positives: truths.iter().filter(|truth| **truth).count(),
         ours: Quality::of(&found.iter().map(|(ours, ..)| *ours).collect::<Vec<_>>(), &truths),
@@ -106,7 +108,7 @@ fn read(record: &ScoreRecord) -> Option<(Key, f64)> {
 pub(super) fn print(verdicts: &[Verdict]) -> std::io::Result<()> {
     let show = |number: Option<f64>| number.map_or_else(|| "-".to_owned(), |number| format!("{number:.3}"));
     let rows = verdicts.iter().flat_map(|verdict| {
-        [("baseline", verdict.ours), ("last-k (naive)", verdict.naive)].map(|(model, quality)| {
+        [(verdict.model, verdict.ours), ("last-k (naive)", verdict.naive)].map(|(model, quality)| {
             vec![
                 verdict.task.clone(),
                 model.to_owned(),

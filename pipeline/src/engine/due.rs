@@ -24,7 +24,7 @@ enum Made {
         scored: Scored,
         context: ContextId,
         examples: u32,
-        model: &'static str,
+        model: Arc<str>,
         fallback: Option<Arc<str>>,
         /// The digest of the score of a row that was made when the row came, if it is to be corrected.
         first: Option<u64>,
@@ -219,7 +219,7 @@ impl Engine {
                 outcome.counts.skipped(job.task, skip);
                 return Ok(());
             }
-            Made::Gone => (None, false, 0, ContextId(0), 0, "none", None, None),
+            Made::Gone => (None, false, 0, ContextId(0), 0, Arc::from("none"), None, None),
             Made::Score { scored, context, examples, model, fallback, first } => {
                 (Some(scored.prediction), scored.truncated, scored.digest, context, examples, model, fallback, first)
             }
@@ -250,7 +250,7 @@ impl Engine {
             prediction,
             cutoff,
             sequence: job.as_of.sequence,
-            model: Arc::from(model),
+            model,
             fallback,
             context,
             examples,

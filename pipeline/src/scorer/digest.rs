@@ -11,10 +11,11 @@ pub(super) fn digest_key(key: &Key) -> u64 {
 }
 
 /// Everything that a fit depends on: equal ids mean equal fits.
-pub(super) fn context_id(plan: &Plan, examples: &Examples) -> ContextId {
+pub(super) fn context_id(plan: &Plan, examples: &Examples, mix: &[u8]) -> ContextId {
     let mut hasher = Xxh3::new();
     hasher.update(plan.task.query.as_bytes());
     hasher.update(plan.member.name().as_bytes());
+    hasher.update(mix);
     for index in 0..examples.features.rows() {
         examples.features.row(index).iter().for_each(|value| hasher.update(&value.to_bits().to_le_bytes()));
         hasher.update(&examples.anchors[index].0.to_le_bytes());

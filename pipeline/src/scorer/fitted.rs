@@ -25,19 +25,19 @@ pub struct FittedContext {
 /// What answers for a context: a member that reads features, or the one that reads neighbourhoods.
 #[derive(Debug)]
 pub(super) enum Answerer {
-    /// A member that reads features, and the category statistics that they are made with.
-    Features { fitted: Box<Fitted>, vocabulary: Arc<Vocabulary> },
+    /// A member that reads features, its name, and the category statistics that they are made with.
+    Features { fitted: Box<Fitted>, name: Arc<str>, vocabulary: Arc<Vocabulary> },
     /// `kumo-relational`.
     Relational(InContext),
 }
 
 impl FittedContext {
-    /// The name of the member that answers.
+    /// The name of the member that answers, as scores give it.
     #[must_use]
-    pub fn model(&self) -> &'static str {
+    pub fn model(&self) -> Arc<str> {
         match &self.answerer {
-            Answerer::Features { fitted, .. } => fitted.member().name(),
-            Answerer::Relational(_) => in_context::NAME,
+            Answerer::Features { name, .. } => Arc::clone(name),
+            Answerer::Relational(_) => Arc::from(in_context::NAME),
         }
     }
 

@@ -1,6 +1,5 @@
 //! The member that reads neighbourhoods instead of features.
 
-use predictor::context::Selection;
 use predictor::features::Query;
 use predictor::in_context::{self, InContext};
 use predictor::model::Sample;
@@ -8,6 +7,7 @@ use relational::{AsOf, ContextId, EventTime, Value};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64_with_seed};
 
 use super::digest::{digest_key, update_targets};
+use super::draw::Drawn;
 use super::labels::{prediction, prior, targets};
 use super::{Answerer, FittedContext, Scored, Scorer};
 use crate::relational_member::RelationalMember;
@@ -17,31 +17,35 @@ impl Scorer {
         &self,
         member: &RelationalMember,
         point: EventTime,
-        at: AsOf,
-        selection: Selection,
-        seed: u64,
-    ) -> Result<FittedContext, predictor::Error> {
+    ) -> Result<Option<FittedContext>, predictor::Error> {
+        let draw = self.draws.at(&self.store, Drawn::Context, point)?;
+        let mut selection = self.select(point, draw)?;
+        if selection.examples.is_empty() {
+            return Ok(None);
+        }
+        member.limit(&mut selection);
+        let at = AsOf::historical(point, draw.sequence);
         let queries: Vec<Query> =
             selection.examples.iter().map(|example| self.example_query(example, at)).collect::<Result<_, _>>()?;
         let rows = member.read(&self.store, &queries)?;
         let labels: Vec<&Value> = selection.examples.iter().map(|example| &example.label).collect();
         let (targets, classes) = targets(self.plan.task.kind, &labels);
         let prior = prior(&targets, &classes, &selection.prior);
-        let context = member.fit(&rows, &targets, prior.as_deref(), seed)?;
+        let context = member.fit(&rows, &targets, prior.as_deref(), self.plan.context.seed)?;
         let mut hasher = Xxh3::new();
         hasher.update(self.plan.task.query.as_bytes());
         hasher.update(in_context::NAME.as_bytes());
         rows.iter().for_each(|rows| hasher.update(&rows.digest().to_le_bytes()));
         queries.iter().for_each(|query| hasher.update(&digest_key(&query.entity).to_le_bytes()));
         update_targets(&mut hasher, &targets);
-        Ok(FittedContext {
+        Ok(Some(FittedContext {
             id: ContextId(hasher.digest()),
             point,
             examples: u32::try_from(rows.len()).unwrap_or(u32::MAX),
             warnings: selection.warnings,
             answerer: Answerer::Relational(context),
             classes,
-        })
+        }))
     }
 
     pub(super) fn score_relational(

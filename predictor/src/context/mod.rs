@@ -59,6 +59,8 @@ pub struct ContextSpec {
     pub policy: Policy,
     /// How many examples; five times as many where a class is rare.
     pub size: usize,
+    /// No more than so many in any case.
+    pub size_max: usize,
     /// No label that was known later is used.
     pub labels_until: Option<EventTime>,
     /// Decides between examples that are equally recent.
@@ -67,7 +69,7 @@ pub struct ContextSpec {
 
 impl Default for ContextSpec {
     fn default() -> Self {
-        Self { policy: Policy::Recent, size: 1_000, labels_until: None, seed: 0 }
+        Self { policy: Policy::Recent, size: 1_000, size_max: CONTEXT_EXAMPLES_MAX, labels_until: None, seed: 0 }
     }
 }
 
@@ -107,7 +109,8 @@ pub fn select(store: &Store, executor: &Executor, at: AsOf, spec: &ContextSpec) 
             Windowed { store, executor, order, at, labels, only }.draw(want)
         }
     };
-    let size = spec.size.clamp(1, CONTEXT_EXAMPLES_MAX);
+    let size_max = spec.size_max.clamp(1, CONTEXT_EXAMPLES_MAX);
+    let size = spec.size.clamp(1, size_max);
     let range = size.saturating_mul(RANGE_FACTOR);
     let (drawn, chosen) = match &spec.policy {
         Policy::Recent if executor.task().kind == TaskKind::Multiclass => {
@@ -118,7 +121,7 @@ pub fn select(store: &Store, executor: &Executor, at: AsOf, spec: &ContextSpec) 
         Policy::Recent => {
             let drawn = draw(size, None)?;
             if executor.task().kind == TaskKind::Binary && choose::is_one_rare(&drawn.candidates) {
-                let size = size.saturating_mul(choose::RARE_FACTOR).min(CONTEXT_EXAMPLES_MAX);
+                let size = size.saturating_mul(choose::RARE_FACTOR).min(size_max);
                 let drawn = draw(size.saturating_mul(RANGE_FACTOR), None)?;
                 let chosen = choose::rare(&drawn.candidates, size);
                 (drawn, chosen)

@@ -4,11 +4,11 @@
 //! one number per row, the log-odds or a place on the standardised scale: for rows of its own context the held-out one,
 //! which was made without the row's own target, so that the corrector sees the same kind of error everywhere.
 
-use super::Member;
 use super::binary::{self, Binary};
 use super::classes::{self, Classes};
 use super::examples::{Examples, Past, Targets};
 use super::fitted::{Estimate, Model, Report};
+use super::learner;
 use super::numbers::{self, Numbers, Scale};
 
 /// What the baseline says of one row.
@@ -64,7 +64,7 @@ impl Anchor {
     pub(crate) fn fit(examples: &Examples) -> (Self, Vec<Question>) {
         match &examples.targets {
             Targets::Binary(truths) => {
-                let (model, report, logits) = binary::fit(Member::Baseline, examples, truths);
+                let (model, report, logits) = binary::fit(Some(learner::Kind::Ridge), examples, truths);
                 let truths = truths.iter().map(|truth| f64::from(*truth)).collect();
                 let floors = examples.past.iter().map(|past| model.floor(past));
                 let question = Question::of_log_odds(Kind::Binary, truths, &logits, floors);
@@ -72,7 +72,7 @@ impl Anchor {
                 (Self { base: Base::Binary(model), report, learned }, vec![question])
             }
             Targets::Classes { classes, labels } => {
-                let (model, report, logits) = classes::fit(Member::Baseline, examples, labels, *classes);
+                let (model, report, logits) = classes::fit(Some(learner::Kind::Ridge), examples, labels, *classes);
                 let question = |(class, logits): (usize, &Vec<f64>)| {
                     let truths = labels.iter().map(|label| f64::from(*label as usize == class)).collect();
                     let floors = examples.past.iter().map(|past| model.floor(class, past));
@@ -83,7 +83,7 @@ impl Anchor {
                 (Self { base: Base::Classes(model), report, learned }, questions)
             }
             Targets::Numbers(numbers) => {
-                let (model, report, scores) = numbers::fit(Member::Baseline, examples, numbers);
+                let (model, report, scores) = numbers::fit(Some(learner::Kind::Ridge), examples, numbers);
                 let scale = model.scale().clone();
                 let truths = numbers.iter().map(|number| scale.forward(*number)).collect();
                 let rows = scores.iter().zip(&examples.past);

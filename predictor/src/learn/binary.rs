@@ -1,14 +1,13 @@
 //! Yes or no.
 
-use super::Member;
 use super::anchor::Reading;
-use super::columns::Columns;
+use super::boosted::Loss;
 use super::examples::{Examples, Past};
 use super::fitted::Report;
 use super::last_k::RecentBinary;
+use super::learner::{Inputs, Kind, Learner, Scorer};
 use super::metrics::{auroc, count, log_loss};
 use super::platt::{Logistic, log_odds, probability};
-use super::ridge::{Ridge, dot};
 use super::standard::{Blend, Standard};
 
 /// Fewer examples teach nothing that `last-k` does not know.
@@ -25,18 +24,17 @@ pub(super) struct Binary {
     shift: f64,
 }
 
-/// Ridge on 0 and 1, blended with `last-k`, then Platt's logistic.
+/// Scores for 0 and 1, blended with `last-k`, then Platt's logistic.
 #[derive(Debug, Clone)]
 struct Learned {
-    columns: Columns,
-    weights: Vec<f64>,
-    intercept: f64,
+    inputs: Inputs,
+    scorer: Scorer,
     blend: Blend,
     logistic: Logistic,
 }
 
-/// Fits the member to examples in canonical order. Last come the held-out log-odds, as the context's shares have them.
-pub(super) fn fit(member: Member, examples: &Examples, truths: &[bool]) -> (Binary, Report, Vec<f64>) {
+/// Fits what learns of a kind, or `last-k`, to examples in canonical order. Last come the held-out log-odds, as the context's shares have them.
+pub(super) fn fit(kind: Option<Kind>, examples: &Examples, truths: &[bool]) -> (Binary, Report, Vec<f64>) {
     let recent = RecentBinary::fit(&examples.past, truths);
     let floor: Vec<f64> = examples.past.iter().map(|past| recent.logit(past)).collect();
     let shown = recent.recent;
@@ -45,9 +43,9 @@ pub(super) fn fit(member: Member, examples: &Examples, truths: &[bool]) -> (Bina
     let prior = examples.prior.as_ref().map_or(share, |prior| prior[0]);
     report.diagnostics.base_rate = Some(prior);
     judge(&mut report, &floor, truths);
-    let (learned, logits) = match member {
-        Member::LastK => (None, floor),
-        Member::Baseline | Member::Small => match learn(examples, truths, &floor, &mut report) {
+    let (learned, logits) = match kind {
+        None => (None, floor),
+        Some(kind) => match learn(kind, examples, truths, &floor, &mut report) {
             Ok((learned, held_out)) => (Some(learned), held_out),
             Err(reason) => {
                 report.fallback = Some(reason);
@@ -88,6 +86,7 @@ fn shift_to(prior: f64, logits: &[f64], truths: &[bool]) -> f64 {
 
 /// With the held-out log-odds; the reason on failure. The report is touched on success only.
 fn learn(
+    kind: Kind,
     examples: &Examples,
     truths: &[bool],
     floor: &[f64],
@@ -104,41 +103,34 @@ fn learn(
     let targets: Vec<f64> = truths.iter().map(|truth| f64::from(*truth)).collect();
     let standard = Standard::fit(&targets);
     let signal = targets.iter().map(|target| standard.scale(*target)).collect();
-    let columns = Columns::fit(&examples.features, &[signal]);
-    let ridge = decompose(&columns, examples)?;
-    let solution = ridge.solve(&targets);
-    let own = auroc(&solution.held_out, truths).expect("both classes are there");
+    let learner = Learner::new(kind, examples, &[signal])?;
+    let solved = learner.solve(&targets, Loss::Logistic)?;
+    let own = auroc(&solved.held_out, truths).expect("both classes are there");
     if own <= 0.5 {
         return Err(format!(
-            "leave-one-out AUROC {own:.3} on {} examples and {} columns is no better than chance",
+            "{} AUROC {own:.3} on {} examples and {} columns is no better than chance",
+            learner.held_out_name(),
             truths.len(),
-            columns.used()
+            learner.inputs.used()
         ));
     }
-    let blend = Blend::fit(&solution.held_out, floor);
-    let scores: Vec<f64> = solution.held_out.iter().zip(floor).map(|(own, floor)| blend.score(*own, *floor)).collect();
+    let blend = Blend::fit(&solved.held_out, floor);
+    let scores: Vec<f64> = solved.held_out.iter().zip(floor).map(|(own, floor)| blend.score(*own, *floor)).collect();
     let logistic = Logistic::fit(&scores, truths).ok_or("the held-out scores do not vary")?;
     if !logistic.converged {
         return Err(format!("Platt scaling did not converge in {} steps", logistic.iterations));
     }
     let logits: Vec<f64> = scores.iter().map(|score| logistic.logit(*score)).collect();
     judge(report, &logits, truths);
-    report.diagnostics.columns = columns.used();
-    report.diagnostics.alpha = Some(solution.alpha);
+    report.diagnostics.columns = learner.inputs.used();
+    report.diagnostics.alpha = solved.alpha;
     report.diagnostics.floor_weight = blend.weight;
     report.diagnostics.iterations = logistic.iterations;
     let per_unit = blend.slope() * logistic.slope_per_unit();
-    report.weights = columns.per_feature(&solution.weights).iter().map(|weight| weight * per_unit).collect();
-    let learned = Learned { columns, weights: solution.weights, intercept: solution.intercept, blend, logistic };
+    let per_feature = solved.scorer.per_feature(&learner.inputs);
+    report.weights = per_feature.iter().map(|weight| weight * per_unit).collect();
+    let learned = Learned { inputs: learner.inputs, scorer: solved.scorer, blend, logistic };
     Ok((learned, logits))
-}
-
-/// The decomposed design of a context, or why there is none.
-pub(super) fn decompose(columns: &Columns, examples: &Examples) -> Result<Ridge, String> {
-    if columns.used() == 0 {
-        return Err(format!("none of the {} columns of features varies", examples.features.columns()));
-    }
-    Ridge::new(columns.design(&examples.features)).ok_or_else(|| "the eigendecomposition did not converge".to_string())
 }
 
 fn judge(report: &mut Report, logits: &[f64], truths: &[bool]) {
@@ -178,7 +170,7 @@ impl Binary {
 
 impl Learned {
     fn logit(&self, features: &[f32], floor: f64) -> f64 {
-        let own = self.intercept + dot(&self.weights, &self.columns.row(features));
+        let own = self.scorer.score(&self.inputs.row(features));
         self.logistic.logit(self.blend.score(own, floor))
     }
 }

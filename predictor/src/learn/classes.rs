@@ -1,15 +1,14 @@
 //! One of several classes.
 
-use super::Member;
 use super::anchor::Reading;
-use super::binary::{EXAMPLES_MIN, decompose};
-use super::columns::Columns;
+use super::binary::EXAMPLES_MIN;
+use super::boosted::Loss;
 use super::examples::{Examples, Past};
 use super::fitted::Report;
 use super::last_k::{RecentClasses, Source};
+use super::learner::{Inputs, Kind, Learner, Scorer};
 use super::metrics::{auroc, count};
 use super::platt::{Logistic, log_odds, probability};
-use super::ridge::{Ridge, dot};
 use super::standard::{Blend, Standard};
 
 /// A class with fewer examples gets its base rate.
@@ -29,7 +28,7 @@ pub(super) struct Classes {
 /// One class against the rest, for each class that can be learned.
 #[derive(Debug, Clone)]
 struct Learned {
-    columns: Columns,
+    inputs: Inputs,
     experts: Vec<Expert>,
     /// Per class its share of the examples, for the classes without expert.
     base: Vec<f64>,
@@ -38,16 +37,15 @@ struct Learned {
 #[derive(Debug, Clone)]
 struct Expert {
     class: usize,
-    weights: Vec<f64>,
-    intercept: f64,
+    scorer: Scorer,
     blend: Blend,
     logistic: Logistic,
 }
 
-/// Fits the member to examples in canonical order. Last come, for each of the [`Classes::questions`], the held-out
+/// Fits what learns of a kind, or `last-k`, to examples in canonical order. Last come, for each of the [`Classes::questions`], the held-out
 /// log-odds.
 pub(super) fn fit(
-    member: Member,
+    kind: Option<Kind>,
     examples: &Examples,
     labels: &[u32],
     classes: u32,
@@ -62,9 +60,9 @@ pub(super) fn fit(
     };
     let seen = |class: usize| labels.iter().any(|label| *label as usize == class);
     let floors = || (0..classes as usize).filter(|class| seen(*class)).map(|class| floor_of(&floor, class)).collect();
-    let (learned, held_out) = match member {
-        Member::LastK => (None, floors()),
-        Member::Baseline | Member::Small => match learn(examples, labels, &recent, &floor, &mut report) {
+    let (learned, held_out) = match kind {
+        None => (None, floors()),
+        Some(kind) => match learn(kind, examples, labels, &recent, &floor, &mut report) {
             Ok((learned, held_out)) => (Some(learned), held_out),
             Err(reason) => {
                 report.fallback = Some(reason);
@@ -78,6 +76,7 @@ pub(super) fn fit(
 
 /// The reason on failure; the report is touched on success only.
 fn learn(
+    kind: Kind,
     examples: &Examples,
     labels: &[u32],
     recent: &RecentClasses,
@@ -97,15 +96,15 @@ fn learn(
     }
     let targets: Vec<Vec<f64>> = learnable.iter().map(|class| indicator(labels, *class)).collect();
     let signals: Vec<Vec<f64>> = targets.iter().map(|target| standardised(target)).collect();
-    let columns = Columns::fit(&examples.features, &signals);
-    let ridge = decompose(&columns, examples)?;
+    let learner = Learner::new(kind, examples, &signals)?;
     let mut fits: Vec<Fit> = Vec::new();
     for (class, target) in learnable.iter().zip(&targets) {
-        fits.extend(Fit::new(&ridge, *class, target, floor)?);
+        fits.extend(Fit::new(&learner, *class, target, floor)?);
     }
     if fits.is_empty() {
         return Err(format!(
-            "leave-one-out AUROC of {} classes on {} examples is nowhere better than chance",
+            "{} AUROC of {} classes on {} examples is nowhere better than chance",
+            learner.held_out_name(),
             learnable.len(),
             labels.len()
         ));
@@ -116,36 +115,36 @@ fn learn(
     let base = recent.base();
     let held_out: Vec<Vec<f64>> = (0..labels.len()).map(|row| share_out(base.to_vec(), &asked, &of_row(row))).collect();
     judge(report, &held_out, labels, u32::try_from(classes).expect("classes are counted in 32 bits"));
-    describe(report, &columns, &fits, &found);
+    describe(report, &learner.inputs, &fits, &found);
     let experts = fits.into_iter().map(|fit| fit.expert).collect();
-    Ok((Learned { columns, experts, base: base.to_vec() }, logits))
+    Ok((Learned { inputs: learner.inputs, experts, base: base.to_vec() }, logits))
 }
 
 /// An expert, with what it says of the examples.
 struct Fit {
     expert: Expert,
     scores: Vec<f64>,
-    alpha: f64,
+    alpha: Option<f64>,
 }
 
 impl Fit {
     /// `None` when the held-out scores are no better than chance; the reason when the solver fails.
-    fn new(ridge: &Ridge, class: usize, target: &[f64], floor: &[Vec<f64>]) -> Result<Option<Self>, String> {
+    fn new(learner: &Learner, class: usize, target: &[f64], floor: &[Vec<f64>]) -> Result<Option<Self>, String> {
         let truths: Vec<bool> = target.iter().map(|value| *value > 0.5).collect();
-        let solution = ridge.solve(target);
-        if auroc(&solution.held_out, &truths).is_none_or(|area| area <= 0.5) {
+        let solved = learner.solve(target, Loss::Logistic)?;
+        if auroc(&solved.held_out, &truths).is_none_or(|area| area <= 0.5) {
             return Ok(None);
         }
         let floor = floor_of(floor, class);
-        let blend = Blend::fit(&solution.held_out, &floor);
+        let blend = Blend::fit(&solved.held_out, &floor);
         let scores: Vec<f64> =
-            solution.held_out.iter().zip(&floor).map(|(own, floor)| blend.score(*own, *floor)).collect();
+            solved.held_out.iter().zip(&floor).map(|(own, floor)| blend.score(*own, *floor)).collect();
         let Some(logistic) = Logistic::fit(&scores, &truths) else { return Ok(None) };
         if !logistic.converged {
             return Err(format!("Platt scaling of class {class} did not converge in {} steps", logistic.iterations));
         }
-        let expert = Expert { class, weights: solution.weights, intercept: solution.intercept, blend, logistic };
-        Ok(Some(Self { expert, scores, alpha: solution.alpha }))
+        let expert = Expert { class, scorer: solved.scorer, blend, logistic };
+        Ok(Some(Self { expert, scores, alpha: solved.alpha }))
     }
 
     /// The held-out log-odds.
@@ -154,17 +153,17 @@ impl Fit {
     }
 }
 
-fn describe(report: &mut Report, columns: &Columns, fits: &[Fit], found: &[usize]) {
-    let mut weights = vec![0.0; columns.inputs()];
+fn describe(report: &mut Report, inputs: &Inputs, fits: &[Fit], found: &[usize]) {
+    let mut weights = vec![0.0; inputs.inputs()];
     for expert in fits.iter().map(|fit| &fit.expert) {
         let per_unit = expert.blend.slope() * expert.logistic.slope_per_unit();
-        for (most, weight) in weights.iter_mut().zip(columns.per_feature(&expert.weights)) {
+        for (most, weight) in weights.iter_mut().zip(expert.scorer.per_feature(inputs)) {
             *most = f64::max(*most, (weight * per_unit).abs());
         }
     }
     report.weights = weights;
-    report.diagnostics.columns = columns.used();
-    report.diagnostics.alpha = fits.iter().max_by_key(|fit| found[fit.expert.class]).map(|fit| fit.alpha);
+    report.diagnostics.columns = inputs.used();
+    report.diagnostics.alpha = fits.iter().max_by_key(|fit| found[fit.expert.class]).and_then(|fit| fit.alpha);
     report.diagnostics.floor_weight = fits[0].expert.blend.weight;
     report.diagnostics.iterations = fits.iter().map(|fit| fit.expert.logistic.iterations).max().unwrap_or(0);
 }
@@ -220,7 +219,7 @@ impl Classes {
         let of_floor = |class: usize| log_odds(floor[class]);
         match &self.learned {
             Some(learned) => {
-                let row = learned.columns.row(features);
+                let row = learned.inputs.row(features);
                 let experts = learned.experts.iter();
                 experts.map(|expert| Reading::of_log_odds(expert.logit(&row, &floor), of_floor(expert.class))).collect()
             }
@@ -269,7 +268,7 @@ fn share_out(mut shares: Vec<f64>, asked: &[usize], logits: &[f64]) -> Vec<f64> 
 
 impl Expert {
     fn logit(&self, row: &[f64], floor: &[f64]) -> f64 {
-        let own = self.intercept + dot(&self.weights, row);
+        let own = self.scorer.score(row);
         self.logistic.logit(self.blend.score(own, log_odds(floor[self.class])))
     }
 }

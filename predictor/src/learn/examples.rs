@@ -77,7 +77,7 @@ impl Targets {
         }
     }
 
-    fn select(&self, order: &[usize]) -> Self {
+    pub(super) fn select(&self, order: &[usize]) -> Self {
         match self {
             Self::Binary(truths) => Self::Binary(order.iter().map(|index| truths[*index]).collect()),
             Self::Classes { classes, labels } => {
@@ -140,15 +140,20 @@ impl Examples {
             let key = |index: usize| (self.anchors[index], hashes[index]);
             key(*left).cmp(&key(*right)).then_with(|| self.compare(*left, *right))
         });
+        self.select(&order)
+    }
+
+    /// The examples at these places, in their order.
+    pub(super) fn select(&self, places: &[usize]) -> Self {
         let mut features = Matrix::new(self.features.columns());
-        order.iter().for_each(|index| features.push_row(self.features.row(*index)));
+        places.iter().for_each(|place| features.push_row(self.features.row(*place)));
         Self {
             features,
-            past: order.iter().map(|index| self.past[*index].clone()).collect(),
-            targets: self.targets.select(&order),
+            past: places.iter().map(|place| self.past[*place].clone()).collect(),
+            targets: self.targets.select(places),
             prior: self.prior.clone(),
-            anchors: order.iter().map(|index| self.anchors[*index]).collect(),
-            group: order.iter().map(|index| self.group[*index]).collect(),
+            anchors: places.iter().map(|place| self.anchors[*place]).collect(),
+            group: places.iter().map(|place| self.group[*place]).collect(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! What fitting gives.
 
 use super::Member;
+use super::auto::Mixed;
 use super::binary::Binary;
 use super::classes::Classes;
 use super::examples::Past;
@@ -65,6 +66,7 @@ pub(super) enum Model {
     Classes(Classes),
     Numbers(Numbers),
     Corrected(Box<Corrected>),
+    Mixed(Mixed),
 }
 
 /// What comes with a model.
@@ -89,6 +91,7 @@ impl Fitted {
             Model::Classes(classes) => Estimate::Classes(classes.predict(features, past)),
             Model::Numbers(numbers) => Estimate::Quantiles(numbers.predict(features, past)),
             Model::Corrected(corrected) => corrected.predict(features, past),
+            Model::Mixed(mixed) => mixed.predict(features, past),
         }
     }
 
@@ -96,6 +99,16 @@ impl Fitted {
     #[must_use]
     pub fn member(&self) -> Member {
         self.answers
+    }
+
+    /// The member that answers, by name; for a mix with its experts and how much each counts:
+    /// `auto (baseline 0.62, trees 0.38)`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match &self.model {
+            Model::Mixed(mixed) => format!("{} ({})", self.answers.name(), mixed.describe()),
+            _ => self.answers.name().to_owned(),
+        }
     }
 
     /// Why the member that answers is not the one that was asked for, with the figures.
@@ -119,8 +132,8 @@ impl Fitted {
 
     /// For each column of features its weight: how far the log-odds (for numbers: the target, in standard deviations
     /// of its transformed scale; for classes: the log-odds of the class that it moves most, without sign) move when
-    /// the feature moves by one standard deviation. 0 for columns that are not used; empty for `last-k`.
-    /// Of `foreshore-small` the weights of its anchor.
+    /// the feature moves by one standard deviation. 0 for columns that are not used; empty for `last-k`
+    /// and `trees`. Of `foreshore-small` the weights of its anchor.
     #[must_use]
     pub fn weights(&self) -> &[f64] {
         &self.report.weights

@@ -8,17 +8,23 @@
 //! - `baseline` ([`Member::Baseline`]) is a ridge regression on standardised features with exact leave-one-out errors,
 //!   which choose its penalty, calibrate it (Platt's logistic; residual quantiles for numbers) and judge it. With few
 //!   examples it leans on `last-k`. Where it learns nothing it falls back to `last-k` and says so.
+//! - `trees` ([`Member::Trees`]) is a gradient-boosted ensemble in the place of the ridge regression, with out-of-fold
+//!   scores over blocks of time: better where labels are many. With few examples it falls back to `baseline`.
+//! - `auto` ([`Member::Auto`]) mixes the others with weights that [`Mix::learn`] finds by what came true.
 //! - `foreshore-small` ([`Member::Small`]) adds to what the baseline says (or, where that learns nothing, `last-k`)
 //!   what a network makes of the same context that was pretrained on synthetic databases. Where the baseline is
 //!   clearly better on the newest examples it falls back to it and says so.
 
 pub(crate) mod anchor;
+mod auto;
 mod binary;
+mod boosted;
 mod classes;
 mod columns;
 mod examples;
 mod fitted;
 mod last_k;
+mod learner;
 mod matrix;
 pub mod metrics;
 mod normal;
@@ -34,6 +40,7 @@ mod transform;
 
 use thiserror::Error;
 
+pub use auto::Mix;
 pub use examples::{Examples, Past, Targets};
 pub use fitted::{Diagnostics, Estimate, Fitted};
 pub use last_k::Source;
@@ -44,6 +51,7 @@ pub(crate) use normal::normal_score;
 pub(crate) use platt::log_odds;
 
 use fitted::Model;
+use learner::Kind;
 
 /// A member of the family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -54,11 +62,15 @@ pub enum Member {
     Baseline,
     /// The baseline, corrected by a small pretrained network.
     Small,
+    /// A gradient-boosted ensemble of trees with out-of-fold errors, calibrated.
+    Trees,
+    /// The others together, weighed by what came true.
+    Auto,
 }
 
 impl Member {
     /// Every member.
-    pub const ALL: [Self; 3] = [Self::LastK, Self::Baseline, Self::Small];
+    pub const ALL: [Self; 5] = [Self::Auto, Self::LastK, Self::Baseline, Self::Trees, Self::Small];
 
     /// The name used in config files and scores.
     #[must_use]
@@ -67,6 +79,18 @@ impl Member {
             Self::LastK => "last-k",
             Self::Baseline => "baseline",
             Self::Small => "foreshore-small",
+            Self::Trees => "trees",
+            Self::Auto => "auto",
+        }
+    }
+
+    /// How many examples a context holds unless the config says otherwise: ridge regression gains little beyond a
+    /// thousand, while trees find more the more there are.
+    #[must_use]
+    pub fn context_size(self) -> usize {
+        match self {
+            Self::LastK | Self::Baseline | Self::Small => 1_000,
+            Self::Trees | Self::Auto => 30_000,
         }
     }
 
@@ -109,32 +133,55 @@ pub enum FitError {
     },
 }
 
-/// Fits a member to a context. `seed` orders examples of equal anchor.
+/// With fewer examples an ensemble of trees is no better than `baseline`, which answers instead.
+const TREES_EXAMPLES_MIN: usize = 300;
+
+/// Fits a member to a context; `auto` with its safe weights. `seed` orders examples of equal anchor.
 ///
 /// # Errors
 ///
 /// When the examples are not consistent. What can be fitted but teaches nothing is no error: the result answers with
-/// `last-k` and has a [`fallback`](Fitted::fallback).
+/// a simpler member and has a [`fallback`](Fitted::fallback).
 pub fn fit(member: Member, examples: &Examples, seed: u64) -> Result<Fitted, FitError> {
     examples.check()?;
     let examples = examples.canonical(seed);
-    if member == Member::Small {
-        return Ok(small::fit(&examples));
+    Ok(fit_member(member, &examples))
+}
+
+/// Fits examples that are consistent and in canonical order.
+fn fit_member(member: Member, examples: &Examples) -> Fitted {
+    match member {
+        Member::Auto => Mix::safe().fit_canonical(examples),
+        Member::Small => small::fit(examples),
+        Member::Trees if examples.features.rows() < TREES_EXAMPLES_MIN => {
+            let reason = format!("{} examples: trees need {TREES_EXAMPLES_MIN}", examples.features.rows());
+            fit_alone(Some(Kind::Ridge), examples).instead(reason)
+        }
+        Member::LastK => fit_alone(None, examples),
+        Member::Baseline => fit_alone(Some(Kind::Ridge), examples),
+        Member::Trees => fit_alone(Some(Kind::Trees), examples),
     }
+}
+
+fn fit_alone(kind: Option<Kind>, examples: &Examples) -> Fitted {
     let (model, report) = match &examples.targets {
         Targets::Binary(truths) => {
-            let (binary, report, _) = binary::fit(member, &examples, truths);
+            let (binary, report, _) = binary::fit(kind, examples, truths);
             (Model::Binary(binary), report)
         }
         Targets::Classes { classes, labels } => {
-            let (several, report, _) = classes::fit(member, &examples, labels, *classes);
+            let (several, report, _) = classes::fit(kind, examples, labels, *classes);
             (Model::Classes(several), report)
         }
         Targets::Numbers(numbers) => {
-            let (regression, report, _) = numbers::fit(member, &examples, numbers);
+            let (regression, report, _) = numbers::fit(kind, examples, numbers);
             (Model::Numbers(regression), report)
         }
     };
-    let answers = if report.fallback.is_some() { Member::LastK } else { member };
-    Ok(Fitted { answers, model, report })
+    let answers = match kind {
+        Some(Kind::Ridge) if report.fallback.is_none() => Member::Baseline,
+        Some(Kind::Trees) if report.fallback.is_none() => Member::Trees,
+        _ => Member::LastK,
+    };
+    Fitted { answers, model, report }
 }

@@ -1,12 +1,12 @@
 //! Numbers.
 
-use super::Member;
 use super::anchor::Reading;
-use super::binary::{EXAMPLES_MIN, decompose};
-use super::columns::Columns;
+use super::binary::EXAMPLES_MIN;
+use super::boosted::Loss;
 use super::examples::{Examples, Past};
 use super::fitted::Report;
 use super::last_k::Recent;
+use super::learner::{Inputs, Kind, Learner, Scorer};
 use super::metrics::{count, mean_absolute_error};
 use super::ridge::dot;
 use super::spread::Spread;
@@ -30,26 +30,25 @@ pub(crate) struct Scale {
     target: Standard,
 }
 
-/// Ridge on transformed, standardised targets, blended with `last-k`.
+/// Scores for transformed, standardised targets, blended with `last-k`.
 #[derive(Debug, Clone)]
 struct Learned {
-    columns: Columns,
-    weights: Vec<f64>,
-    intercept: f64,
+    inputs: Inputs,
+    scorer: Scorer,
     blend: Blend,
     /// Standard deviations of the target per unit of the blended score: shrinks towards the mean.
     slope: f64,
 }
 
-/// Fits the member to examples in canonical order. Last come the held-out scores: what [`Numbers::read_score`] takes.
-pub(super) fn fit(member: Member, examples: &Examples, numbers: &[f64]) -> (Numbers, Report, Vec<f64>) {
+/// Fits what learns of a kind, or `last-k`, to examples in canonical order. Last come the held-out scores: what [`Numbers::read_score`] takes.
+pub(super) fn fit(kind: Option<Kind>, examples: &Examples, numbers: &[f64]) -> (Numbers, Report, Vec<f64>) {
     let recent = Recent::fit_numbers(&examples.past, numbers);
     let floor: Vec<f64> = examples.past.iter().map(|past| recent.mean(past)).collect();
     let mut report = Report::of_last_k(numbers.len(), recent.source, recent.newest, recent.strength);
     report.diagnostics.mean_absolute_error = mean_absolute_error(&floor, numbers);
-    if member != Member::LastK {
+    if let Some(kind) = kind {
         let scale = Scale::fit(Transform::fit(numbers), numbers);
-        match learn(examples, numbers, &floor, &scale, &mut report) {
+        match learn(kind, examples, numbers, &floor, &scale, &mut report) {
             Ok((learned, spread, scores)) => {
                 return (Numbers { recent, learned: Some(learned), scale, spread }, report, scores);
             }
@@ -63,6 +62,7 @@ pub(super) fn fit(member: Member, examples: &Examples, numbers: &[f64]) -> (Numb
 
 /// The reason on failure; the report is touched on success only.
 fn learn(
+    kind: Kind,
     examples: &Examples,
     numbers: &[f64],
     floor: &[f64],
@@ -77,30 +77,32 @@ fn learn(
     }
     let standardised: Vec<f64> = numbers.iter().map(|number| scale.forward(*number)).collect();
     let forward = |values: &[f64]| values.iter().map(|value| scale.transform.forward(*value)).collect::<Vec<f64>>();
-    let columns = Columns::fit(&examples.features, std::slice::from_ref(&standardised));
-    let solution = decompose(&columns, examples)?.solve(&standardised);
-    let own = Standard::fit(&solution.held_out);
-    let products = solution.held_out.iter().zip(&standardised).map(|(score, value)| own.scale(*score) * value);
+    let learner = Learner::new(kind, examples, std::slice::from_ref(&standardised))?;
+    let solved = learner.solve(&standardised, Loss::Squared)?;
+    let own = Standard::fit(&solved.held_out);
+    let products = solved.held_out.iter().zip(&standardised).map(|(score, value)| own.scale(*score) * value);
     let agreement = products.sum::<f64>() / count(numbers.len());
     if agreement <= 0.0 {
         return Err(format!(
-            "leave-one-out correlation {agreement:.3} on {} examples and {} columns is no better than chance",
+            "{} correlation {agreement:.3} on {} examples and {} columns is no better than chance",
+            learner.held_out_name(),
             numbers.len(),
-            columns.used()
+            learner.inputs.used()
         ));
     }
-    let blend = Blend::fit(&solution.held_out, &forward(floor));
+    let blend = Blend::fit(&solved.held_out, &forward(floor));
     let scores: Vec<f64> =
-        solution.held_out.iter().zip(forward(floor)).map(|(own, floor)| blend.score(*own, floor)).collect();
+        solved.held_out.iter().zip(forward(floor)).map(|(own, floor)| blend.score(*own, floor)).collect();
     let slope = (dot(&scores, &standardised) / dot(&scores, &scores).max(f64::MIN_POSITIVE)).clamp(0.0, 1.0);
-    report.diagnostics.columns = columns.used();
-    report.diagnostics.alpha = Some(solution.alpha);
+    report.diagnostics.columns = learner.inputs.used();
+    report.diagnostics.alpha = solved.alpha;
     report.diagnostics.floor_weight = blend.weight;
     let per_unit = blend.slope() * slope;
-    report.weights = columns.per_feature(&solution.weights).iter().map(|weight| weight * per_unit).collect();
+    let per_feature = solved.scorer.per_feature(&learner.inputs);
+    report.weights = per_feature.iter().map(|weight| weight * per_unit).collect();
     let residuals: Vec<f64> = scores.iter().zip(&standardised).map(|(score, value)| value - slope * score).collect();
     let spread = Spread::fit(&scores, &residuals);
-    let learned = Learned { columns, weights: solution.weights, intercept: solution.intercept, blend, slope };
+    let learned = Learned { inputs: learner.inputs, scorer: solved.scorer, blend, slope };
     let points: Vec<f64> = scores.iter().map(|score| scale.back(slope * score + spread.offsets(*score)[4])).collect();
     report.diagnostics.mean_absolute_error = mean_absolute_error(&points, numbers);
     Ok((learned, spread, scores))
@@ -178,7 +180,7 @@ impl Scale {
 impl Learned {
     /// The score, where the floor is transformed, though not standardised.
     fn score(&self, features: &[f32], floor: f64) -> f64 {
-        let own = self.intercept + dot(&self.weights, &self.columns.row(features));
+        let own = self.scorer.score(&self.inputs.row(features));
         self.blend.score(own, floor)
     }
 }

@@ -19,7 +19,7 @@ impl Noise {
 }
 
 /// `rows` examples of `columns` features; the hidden number is the sum of the first two.
-fn sample(rows: usize, columns: usize, seed: u64) -> (Examples, Vec<f64>) {
+pub(super) fn sample(rows: usize, columns: usize, seed: u64) -> (Examples, Vec<f64>) {
     let mut noise = Noise(seed << 32);
     let mut features = Matrix::new(columns);
     let mut hidden = Vec::new();
@@ -40,7 +40,7 @@ fn sample(rows: usize, columns: usize, seed: u64) -> (Examples, Vec<f64>) {
     (examples, hidden)
 }
 
-fn binary(rows: usize, columns: usize, seed: u64, noise: f64) -> Examples {
+pub(super) fn binary(rows: usize, columns: usize, seed: u64, noise: f64) -> Examples {
     let (examples, hidden) = sample(rows, columns, seed);
     let mut random = Noise(seed << 32 | 1 << 31);
     let truths = hidden.iter().map(|value| value + noise * random.next() > 0.0).collect();
@@ -48,7 +48,7 @@ fn binary(rows: usize, columns: usize, seed: u64, noise: f64) -> Examples {
 }
 
 /// The class is the place of the greatest of the first three features.
-fn classes(rows: usize, seed: u64) -> Examples {
+pub(super) fn classes(rows: usize, seed: u64) -> Examples {
     let (examples, _) = sample(rows, 6, seed);
     let greatest = |row: &[f32]| (0..3u32).max_by(|left, right| row[*left as usize].total_cmp(&row[*right as usize]));
     let labels = (0..rows).map(|row| greatest(examples.features.row(row)).unwrap()).collect();
@@ -71,7 +71,7 @@ fn bits(estimate: &Estimate) -> Vec<u64> {
 }
 
 /// The examples in another order.
-fn shuffled(examples: &Examples) -> Examples {
+pub(super) fn shuffled(examples: &Examples) -> Examples {
     let mut order: Vec<usize> = (0..examples.features.rows()).collect();
     order.sort_by_key(|index| xxh3_64_with_seed(&index.to_le_bytes(), 99));
     let mut features = Matrix::new(examples.features.columns());
@@ -95,10 +95,10 @@ fn shuffled(examples: &Examples) -> Examples {
 
 #[test]
 fn the_order_of_examples_changes_no_bit() {
-    for examples in [binary(200, 20, 1, 0.5), classes(200, 2), sample(200, 20, 3).0] {
-        let (one, other) =
-            (fit(Member::Baseline, &examples, 5).unwrap(), fit(Member::Baseline, &shuffled(&examples), 5).unwrap());
-        assert_eq!(one.fallback(), None);
+    let kinds = [binary(400, 20, 1, 0.5), classes(400, 2), sample(400, 20, 3).0];
+    for (examples, member) in kinds.iter().flat_map(|kind| [(kind, Member::Baseline), (kind, Member::Trees)]) {
+        let (one, other) = (fit(member, examples, 5).unwrap(), fit(member, &shuffled(examples), 5).unwrap());
+        assert_eq!((one.fallback(), one.member()), (None, member));
         for row in 0..20 {
             let query = examples.features.row(row);
             let past = Past::default();
@@ -120,18 +120,54 @@ fn the_baseline_learns_and_is_calibrated() {
     assert!(fitted.weights()[0] > 5.0 * fitted.weights()[5].abs());
 }
 
+/// True where the first two features have the same sign: no weighted sum of them tells.
+pub(super) fn same_sign(rows: usize, seed: u64) -> Examples {
+    let (examples, _) = sample(rows, 10, seed);
+    let truths = (0..rows).map(|row| examples.features.row(row)).map(|row| row[0] * row[1] > 0.0).collect();
+    Examples { targets: Targets::Binary(truths), ..examples }
+}
+
+#[test]
+fn trees_see_what_no_weighted_sum_does() {
+    let context = same_sign(3_000, 1);
+    let fresh = same_sign(1_000, 2);
+    let Targets::Binary(truths) = &fresh.targets else { panic!("binary") };
+    let probabilities = |member| {
+        let fitted = fit(member, &context, 5).unwrap();
+        let rows = (0..1_000).map(|row| probability(&fitted, fresh.features.row(row), &Past::default()));
+        rows.collect::<Vec<f64>>()
+    };
+    let (linear, trees) = (probabilities(Member::Baseline), probabilities(Member::Trees));
+    assert!(auroc(&linear, truths).unwrap() < 0.6);
+    assert!(auroc(&trees, truths).unwrap() > 0.95, "{:?}", auroc(&trees, truths));
+    assert!(metrics::calibration_error(&trees, truths, 10).unwrap() < 0.06);
+}
+
+#[test]
+fn with_few_examples_baseline_answers_for_trees() {
+    let fitted = fit(Member::Trees, &binary(200, 5, 1, 0.3), 5).unwrap();
+    assert_eq!(fitted.member(), Member::Baseline);
+    assert!(fitted.fallback().unwrap().contains("200 examples"));
+    let nothing = fit(Member::Trees, &binary(9, 5, 1, 0.3), 5).unwrap();
+    assert_eq!(nothing.member(), Member::LastK);
+    assert!(nothing.fallback().unwrap().contains("baseline: 9 examples"));
+}
+
 #[test]
 fn a_learned_number_beats_its_median() {
-    let (examples, _) = sample(500, 10, 1);
-    let fitted = fit(Member::Baseline, &examples, 5).unwrap();
+    let (examples, _) = sample(1_000, 10, 1);
     let (fresh, hidden) = sample(500, 10, 2);
-    let medians: Vec<f64> = (0..500)
-        .map(|row| match fitted.predict(fresh.features.row(row), &Past::default()) {
-            Estimate::Quantiles(quantiles) => quantiles[4],
-            other => panic!("{other:?}"),
-        })
-        .collect();
-    assert!(metrics::mean_absolute_error(&medians, &hidden).unwrap() < 0.1);
+    for (member, error) in [(Member::Baseline, 0.1), (Member::Trees, 0.2)] {
+        let fitted = fit(member, &examples, 5).unwrap();
+        let medians: Vec<f64> = (0..500)
+            .map(|row| match fitted.predict(fresh.features.row(row), &Past::default()) {
+                Estimate::Quantiles(quantiles) => quantiles[4],
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        let found = metrics::mean_absolute_error(&medians, &hidden).unwrap();
+        assert!(found < error, "{member:?}: {found}");
+    }
 }
 
 #[test]
@@ -247,7 +283,7 @@ fn inconsistent_examples_are_refused() {
 #[test]
 fn names_are_read_back() {
     assert!(Member::ALL.into_iter().all(|member| Member::parse(member.name()) == Some(member)));
-    assert_eq!(Member::parse("trees"), None);
+    assert_eq!(Member::parse("forest"), None);
 }
 
 /// Any features and pasts, usable or not.

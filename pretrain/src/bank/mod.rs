@@ -122,7 +122,7 @@ fn ask(question: &Question, database: &Database, dice: &mut Dice, size: usize) -
     // Rows that are their own examples are each at a time of their own.
     let own = compile(&question.text(None), database).is_static();
     let policy = if own || dice.chance(0.2) { Policy::Random } else { Policy::Spread { cutoffs: dice.within(6, 40) } };
-    let spec = ContextSpec { policy, size, labels_until: None, seed: dice.bits() };
+    let spec = ContextSpec { policy, size, seed: dice.bits(), ..ContextSpec::default() };
     let share = dice.beta(1.2, 2.0).clamp(0.01, 0.9);
     let text = match question.threshold {
         None => question.text(None),

@@ -1,0 +1,88 @@
+//! The member that reads features: the bank of labelled examples that it is fitted on, and the weights of `auto`.
+
+use std::sync::{Arc, PoisonError};
+
+use lru::LruCache;
+use predictor::features::Vocabulary;
+use predictor::learn::{self, Examples, Matrix, Member, Mix};
+use relational::{EventTime, Value};
+
+use super::digest::{context_id, digest_key};
+use super::draw::Drawn;
+use super::labels::{prior, targets};
+use super::{Answerer, FittedContext, Scorer};
+
+/// The labelled examples that were known at some time.
+struct Bank {
+    examples: Examples,
+    classes: Vec<Value>,
+    warnings: Vec<String>,
+    vocabulary: Arc<Vocabulary>,
+}
+
+impl Scorer {
+    pub(super) fn fit_features(&self, point: EventTime) -> Result<Option<FittedContext>, predictor::Error> {
+        let Some(bank) = self.bank(point)? else { return Ok(None) };
+        let Bank { examples, classes, mut warnings, vocabulary } = bank;
+        let seed = self.plan.context.seed;
+        let (fitted, mix) = if self.plan.member == Member::Auto {
+            let mix = self.mix(point, &examples)?;
+            (mix.fit(&examples, seed), mix.fingerprint())
+        } else {
+            (learn::fit(self.plan.member, &examples, seed), Vec::new())
+        };
+        let fitted = fitted.expect("a selection makes consistent examples");
+        let name: Arc<str> = Arc::from(fitted.name());
+        warnings.extend(fitted.fallback().map(|reason| format!("fell back to {name}: {reason}")));
+        let id = context_id(&self.plan, &examples, &mix);
+        let count = u32::try_from(examples.anchors.len()).unwrap_or(u32::MAX);
+        let answerer = Answerer::Features { fitted: Box::new(fitted), name, vocabulary };
+        Ok(Some(FittedContext { id, point, examples: count, warnings, answerer, classes }))
+    }
+
+    /// How much each expert of `auto` counts for the context drawn at `point`, whose examples are given: learned anew
+    /// as each generation of labels has matured.
+    fn mix(&self, point: EventTime, examples: &Examples) -> Result<Arc<Mix>, predictor::Error> {
+        let learned_at = self.plan.weights_point(point);
+        let kept = |mixes: &mut LruCache<EventTime, Arc<Mix>>| mixes.get(&learned_at).cloned();
+        if let Some(mix) = kept(&mut self.mixes.lock().unwrap_or_else(PoisonError::into_inner)) {
+            return Ok(mix);
+        }
+        let task = &self.plan.task;
+        let matures_after = task.horizon().saturating_add(task.label_delay(self.store.schema()));
+        let learn = |examples: &Examples| {
+            Mix::learn(examples, matures_after, self.plan.context.seed).expect("a selection makes consistent examples")
+        };
+        let mix = if learned_at == point {
+            learn(examples)
+        } else {
+            self.bank(learned_at)?.map_or_else(Mix::safe, |bank| learn(&bank.examples))
+        };
+        let mut mixes = self.mixes.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(Arc::clone(mixes.get_or_insert(learned_at, || Arc::new(mix))))
+    }
+
+    /// The examples of the context drawn at `point`; `None` when there is no labelled past.
+    fn bank(&self, point: EventTime) -> Result<Option<Bank>, predictor::Error> {
+        let draw = self.draws.at(&self.store, Drawn::Context, point)?;
+        let selection = self.select(point, draw)?;
+        if selection.examples.is_empty() {
+            return Ok(None);
+        }
+        let vocabulary = self.vocabulary(point)?;
+        let rows = self.example_rows(&selection.examples, point, draw, &vocabulary)?;
+        let mut features = Matrix::new(self.plan.featuriser.names().len());
+        let mut past = Vec::with_capacity(rows.len());
+        for row in rows {
+            features.push_row(&row.features);
+            past.push(row.past.clone());
+        }
+        let labels: Vec<&Value> = selection.examples.iter().map(|example| &example.label).collect();
+        let (targets, classes) = targets(self.plan.task.kind, &labels);
+        let prior = prior(&targets, &classes, &selection.prior);
+        let anchors = selection.examples.iter().map(|example| example.anchor).collect();
+        let group = selection.examples.iter().map(|example| digest_key(&example.entity)).collect();
+        let examples = Examples { features, past, targets, prior, anchors, group };
+        Ok(Some(Bank { examples, classes, warnings: selection.warnings, vocabulary }))
+    }
+}

@@ -1,0 +1,238 @@
+//! `auto`: several experts, weighed by what came true.
+//!
+//! An expert is a member of the family on so many of the newest examples. [`Mix::learn`] asks each of them at past
+//! points in time, with what had matured by then ([`folds`]), and finds the weights with the least loss ([`simplex`]) of
+//! the mixed answers ([`evidence`]): log-odds, logarithms of shares, or quantiles. The fewer outcomes there are, the
+//! nearer the weights stay to those of a safe mix.
+
+mod evidence;
+mod folds;
+mod simplex;
+#[cfg(test)]
+mod tests;
+
+use super::examples::{Examples, Past, Targets};
+use super::fitted::{Estimate, Fitted, Model, Report};
+use super::metrics::{auroc, count};
+use super::platt::{Logistic, probability};
+use super::{FitError, Member, fit_member};
+use evidence::{Evidence, mixable, mixed, shares};
+use folds::folds;
+
+/// A member on so many of the newest examples (five times as many where a rare class was preferred).
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Expert {
+    member: Member,
+    examples: usize,
+    /// Its share of the safe mix.
+    safe: f64,
+}
+
+/// The experts.
+const EXPERTS: [Expert; 4] = [
+    Expert { member: Member::LastK, examples: 1_000, safe: 0.2 },
+    Expert { member: Member::Baseline, examples: 1_000, safe: 0.4 },
+    Expert { member: Member::Baseline, examples: 4_000, safe: 0.2 },
+    Expert { member: Member::Trees, examples: usize::MAX, safe: 0.2 },
+];
+
+/// Five times as many examples where a rare class was preferred.
+const RARE_FACTOR: usize = 5;
+/// So many outcomes weigh as much as the safe mix.
+const SAFE_OUTCOMES: f64 = 100.0;
+/// An expert with a smaller weight is left out.
+const WEIGHT_MIN: f64 = 0.03;
+/// What a logistic on the mix must save to be worth its two parameters, in nats times examples.
+const LOGISTIC_COST: f64 = 4.0;
+
+/// How much each expert counts for a task, as of some point in time.
+#[derive(Debug, Clone)]
+pub struct Mix {
+    weights: Vec<f64>,
+    /// Makes probabilities of mixed log-odds.
+    logistic: Option<Logistic>,
+    judged: Option<Judged>,
+}
+
+/// How good the mix was at past points.
+#[derive(Debug, Clone, Copy)]
+struct Judged {
+    loss: f64,
+    auroc: Option<f64>,
+}
+
+/// A fitted mix.
+#[derive(Debug, Clone)]
+pub(super) struct Mixed {
+    parts: Vec<(f64, Fitted)>,
+    logistic: Option<Logistic>,
+}
+
+impl Mix {
+    /// The mix for a task of which nothing is known yet.
+    #[must_use]
+    pub fn safe() -> Self {
+        Self { weights: EXPERTS.iter().map(|expert| expert.safe).collect(), logistic: None, judged: None }
+    }
+
+    /// Learns the weights. The outcome of an example is known `matures_after` microseconds after its anchor; `seed`
+    /// orders examples of equal anchor. With too few examples for any past point the mix is the safe one.
+    ///
+    /// # Errors
+    ///
+    /// When the examples are not consistent.
+    pub fn learn(examples: &Examples, matures_after: i64, seed: u64) -> Result<Self, FitError> {
+        examples.check()?;
+        let examples = examples.canonical(seed);
+        let mut answers: Vec<Vec<Vec<f64>>> = vec![Vec::new(); EXPERTS.len()];
+        let mut asked: Vec<usize> = Vec::new();
+        for fold in folds(&examples, matures_after) {
+            let matured = examples.select(&fold.matured.collect::<Vec<_>>());
+            for (answers, expert) in answers.iter_mut().zip(EXPERTS) {
+                let fitted = fit_member(expert.member, &expert.context(&matured));
+                let answer = |row: usize| mixable(fitted.predict(examples.features.row(row), &examples.past[row]));
+                answers.extend(fold.asked.clone().map(answer));
+            }
+            asked.extend(fold.asked);
+        }
+        if asked.is_empty() {
+            return Ok(Self::safe());
+        }
+        let targets = examples.targets.select(&asked);
+        let prior = match &examples.targets {
+            Targets::Binary(_) => examples.prior.as_ref().map(|prior| prior[0]),
+            _ => None,
+        };
+        Ok(Self::of(&Evidence::new(answers, targets.clone(), prior), &targets, prior.is_some()))
+    }
+
+    fn of(evidence: &Evidence, targets: &Targets, resampled: bool) -> Self {
+        let safe = Self::safe();
+        let solution = simplex::minimise(&safe.weights, &|weights, gradient| evidence.loss(weights, gradient));
+        if !solution.converged {
+            return safe;
+        }
+        let worth = evidence.worth();
+        let share = worth / (worth + SAFE_OUTCOMES);
+        let weights = solution.weights.iter().zip(&safe.weights);
+        let mut weights: Vec<f64> = weights.map(|(found, safe)| share * found + (1.0 - share) * safe).collect();
+        weights.iter_mut().filter(|weight| **weight < WEIGHT_MIN).for_each(|weight| *weight = 0.0);
+        let total: f64 = weights.iter().sum();
+        weights.iter_mut().for_each(|weight| *weight /= total);
+        let loss = evidence.loss(&weights, &mut vec![0.0; EXPERTS.len()]);
+        let mut mix = Self { weights, logistic: None, judged: Some(Judged { loss, auroc: None }) };
+        if let Targets::Binary(truths) = targets {
+            let logits: Vec<f64> = evidence.mix(&mix.weights).into_iter().map(|answer| answer[0]).collect();
+            mix.judged = Some(Judged { loss, auroc: auroc(&logits, truths) });
+            if !resampled {
+                mix.calibrate(&logits, truths, loss);
+            }
+        }
+        mix
+    }
+
+    /// Keeps a logistic where it saves enough.
+    fn calibrate(&mut self, logits: &[f64], truths: &[bool], loss: f64) {
+        let Some(logistic) = Logistic::fit(logits, truths).filter(|logistic| logistic.converged) else { return };
+        let probabilities: Vec<f64> = logits.iter().map(|logit| probability(logistic.logit(*logit))).collect();
+        let curved = super::metrics::log_loss(&probabilities, truths).unwrap_or(f64::INFINITY);
+        if (loss - curved) * count(truths.len()) > LOGISTIC_COST {
+            self.logistic = Some(logistic);
+        }
+    }
+
+    /// Fits the experts that count to a context.
+    ///
+    /// # Errors
+    ///
+    /// When the examples are not consistent.
+    pub fn fit(&self, examples: &Examples, seed: u64) -> Result<Fitted, FitError> {
+        examples.check()?;
+        Ok(self.fit_canonical(&examples.canonical(seed)))
+    }
+
+    /// Of examples that are consistent and in canonical order.
+    pub(super) fn fit_canonical(&self, examples: &Examples) -> Fitted {
+        let counting = EXPERTS.iter().zip(&self.weights).filter(|(_, weight)| **weight > 0.0);
+        let parts: Vec<(f64, Fitted)> =
+            counting.map(|(expert, weight)| (*weight, fit_member(expert.member, &expert.context(examples)))).collect();
+        let heaviest = parts.iter().max_by(|one, other| one.0.total_cmp(&other.0)).expect("weights add up to 1");
+        let mut report: Report = heaviest.1.report.clone();
+        if parts.iter().any(|(_, part)| part.report.fallback.is_none()) {
+            report.fallback = None;
+        }
+        report.diagnostics.examples = examples.features.rows();
+        if let Some(judged) = self.judged {
+            report.diagnostics.auroc = judged.auroc.or(report.diagnostics.auroc);
+            if !matches!(examples.targets, Targets::Numbers(_)) {
+                report.diagnostics.log_loss = Some(judged.loss);
+            }
+        }
+        let mixed = Mixed { parts, logistic: self.logistic.clone() };
+        Fitted { answers: Member::Auto, model: Model::Mixed(mixed), report }
+    }
+
+    /// Everything that the mix adds to a fit, as bytes: equal bytes mean equal fits of equal contexts.
+    #[must_use]
+    pub fn fingerprint(&self) -> Vec<u8> {
+        let logistic = self.logistic.iter().flat_map(|logistic| [logistic.logit(0.0), logistic.logit(1.0)]);
+        self.weights.iter().copied().chain(logistic).flat_map(f64::to_le_bytes).collect()
+    }
+}
+
+impl Expert {
+    /// The newest of the examples.
+    fn context(self, examples: &Examples) -> Examples {
+        let factor = if examples.prior.is_some() { RARE_FACTOR } else { 1 };
+        let rows = examples.features.rows();
+        let first = rows.saturating_sub(self.examples.saturating_mul(factor));
+        examples.select(&(first..rows).collect::<Vec<_>>())
+    }
+}
+
+impl Mixed {
+    /// The mixed answer.
+    pub(super) fn predict(&self, features: &[f32], past: &Past) -> Estimate {
+        let mut kind = None;
+        let answers: Vec<(f64, Vec<f64>)> = self
+            .parts
+            .iter()
+            .map(|(weight, part)| {
+                let estimate = part.predict(features, past);
+                kind.get_or_insert_with(|| estimate.clone());
+                (*weight, mixable(estimate))
+            })
+            .collect();
+        let answer = mixed(&answers);
+        match kind.expect("a mix has parts") {
+            Estimate::Binary(_) => {
+                let logit = self.logistic.as_ref().map_or(answer[0], |logistic| logistic.logit(answer[0]));
+                Estimate::Binary(probability(logit).clamp(1e-7, 1.0 - 1e-7))
+            }
+            Estimate::Classes(_) => Estimate::Classes(shares(&answer)),
+            Estimate::Quantiles(mut values) => {
+                let mut least = f64::NEG_INFINITY;
+                for (value, mixed) in values.iter_mut().zip(answer) {
+                    // Sums of ordered numbers may lose their order by rounding.
+                    least = mixed.max(least);
+                    *value = least;
+                }
+                Estimate::Quantiles(values)
+            }
+        }
+    }
+
+    /// The members that answer and how much each counts, the heaviest first: `baseline 0.62, trees 0.38`.
+    pub(super) fn describe(&self) -> String {
+        let mut members: Vec<(Member, f64)> = Vec::new();
+        for (weight, part) in &self.parts {
+            match members.iter_mut().find(|(member, _)| *member == part.member()) {
+                Some((_, sum)) => *sum += weight,
+                None => members.push((part.member(), *weight)),
+            }
+        }
+        members.sort_by(|one, other| other.1.total_cmp(&one.1));
+        let named = members.iter().map(|(member, weight)| format!("{} {weight:.2}", member.name()));
+        named.collect::<Vec<_>>().join(", ")
+    }
+}
