@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs::File;
 
+use pipeline::output::print_line;
 use predictor::learn::metrics;
 
 type Measure = fn(&[f64], &[f64]) -> Option<f64>;
@@ -34,14 +35,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         ]
     };
     for (name, scored) in &models {
-        println!("{name}: {} rows, {} without a score", scored.rows.len(), scored.missing);
+        print_line(&format!("{name}: {} rows, {} without a score", scored.rows.len(), scored.missing))?;
         for (measure_name, measure) in &measures {
             let difference = interval(*measure, &scored.rows, Some(&reference.rows));
             let own = interval(*measure, &scored.rows, None);
             let show = |found: Option<(f64, f64, f64)>| {
                 found.map_or_else(|| "-".to_owned(), |(at, low, high)| format!("{at:.4} [{low:.4}, {high:.4}]"))
             };
-            println!("  {measure_name:<9}{:<28}difference {}", show(own), show(difference));
+            print_line(&format!("  {measure_name:<9}{:<28}difference {}", show(own), show(difference)))?;
         }
     }
     Ok(())
