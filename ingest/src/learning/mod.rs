@@ -1,7 +1,7 @@
 //! The tables of a change stream, learnt from a sample of its records where the config does not describe them.
 //!
 //! Columns and their types come from the schema that the records carry, else from their values; the primary key from the
-//! records' keys. The time column and the foreign keys follow from types and names ([`time`], [`links`]). What the config
+//! records' keys. The time column and the foreign keys follow from types and names (`time`, `links`). What the config
 //! says goes before what was learnt.
 
 mod links;
