@@ -122,8 +122,12 @@ impl Engine {
                 continue;
             }
             let start = || Schedule::starting(complete.max(scorer.plan().from.plus(-1)), step);
+            let task = u16::try_from(index).expect("a config has fewer than 65,536 tasks");
+            let is_new = self.schedules[index].is_none();
             let schedule = self.schedules[index].get_or_insert_with(start);
             if schedule.point > complete {
+                // Kept at once: a restart would begin where event time is then, and leave out the points between.
+                moved.extend(is_new.then_some(task));
                 continue;
             }
             let (sequence, after) = schedule.begun.clone().unwrap_or((self.store.sequence(), None));
@@ -141,7 +145,7 @@ impl Engine {
                 reason: Reason::Schedule,
                 trigger: None,
             }));
-            moved.push(u16::try_from(index).expect("a config has fewer than 65,536 tasks"));
+            moved.push(task);
         }
         Ok(moved)
     }
