@@ -268,9 +268,11 @@ impl Scorer {
             return Ok(Some(whole));
         }
         let row_key = relational::RowKey { table: self.plan.task.entity, key: entity.clone() };
-        let row = self.store.as_of(AsOf::live(EventTime::MAX, sequence)).row(&row_key)?;
-        Ok(row.map(|row| AsOf {
-            cutoff: row.time,
+        let Some(row) = self.store.as_of(AsOf::live(EventTime::MAX, sequence)).row(&row_key)? else { return Ok(None) };
+        // As it came in: a later update may have moved its time.
+        let first = self.store.as_of(AsOf::live(EventTime::MAX, row.born)).row(&row_key)?;
+        Ok(first.map(|first| AsOf {
+            cutoff: first.time,
             sequence: row.born,
             known: self.bounds.data_until.unwrap_or(EventTime::MAX),
         }))

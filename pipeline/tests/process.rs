@@ -176,7 +176,7 @@ fn scores_of_a_cutoff_do_not_change_by_a_byte_when_the_future_is_added() {
     for extra in 0..200 {
         let minute = 80 * 1_440 + numbers.below(40 * 1_440);
         // New rows, and later rows of old keys, which are updates of the old rows.
-        let payment = if extra % 2 == 0 { 10_000 + extra } else { numbers.below(2_000) };
+        let payment = if extra % 2 == 0 { 10_000 + extra } else { numbers.below(2_380) };
         future.push_str(&row(payment, numbers.below(40), numbers.below(500), minute, extra % 3 == 0));
     }
     shop.write("payments.csv", &future);

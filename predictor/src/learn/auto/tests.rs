@@ -37,7 +37,8 @@ fn the_mix_is_not_worse_than_its_best_expert() {
         |rows, seed| binary(rows, 12, seed, 30.0),
     ];
     for (number, problem) in problems.iter().enumerate() {
-        for rows in [60, 800] {
+        // Sixty outcomes cannot tell which expert will be the best.
+        for (rows, tolerance) in [(60, 0.03), (800, 0.02)] {
             let (context, fresh) = (problem(rows, 1), problem(1_000, 2));
             let loss = |fitted: &Fitted| metrics::log_loss(&probabilities(fitted, &fresh), truths(&fresh)).unwrap();
             let ours = auto(&context);
@@ -45,7 +46,7 @@ fn the_mix_is_not_worse_than_its_best_expert() {
                 [Member::LastK, Member::Baseline, Member::Trees].map(|member| fit(member, &context, 5).unwrap());
             let best = alone.iter().map(loss).fold(f64::INFINITY, f64::min);
             let found = loss(&ours);
-            assert!(found < best + 0.02, "problem {number}, {rows} rows: {found} for {best} by {}", ours.name());
+            assert!(found < best + tolerance, "problem {number}, {rows} rows: {found} for {best} by {}", ours.name());
         }
     }
 }
