@@ -47,16 +47,6 @@ impl RelationalMember {
                  and add weights = \"FOLDER\" to the task",
             ));
         };
-        if executor.task().is_static() {
-            let message = format!(
-                "task `{name}` asks for a column of the entity's own row, which {} does not serve yet: its neighbourhoods of \
-                 such rows were seen to change with later updates",
-                in_context::NAME
-            );
-            return Err(document
-                .error(&["tasks", name, "model"], message)
-                .hint("take another model, such as baseline"));
-        }
         let part = match executor.task().kind {
             TaskKind::Binary | TaskKind::Multiclass => Part::Classifier,
             TaskKind::Regression | TaskKind::Ranking | TaskKind::Forecast => Part::Regressor,
