@@ -86,12 +86,13 @@ impl Driver {
         if delivery.changes.is_empty() && delivery.dead_letters.is_empty() && delivery.next.is_empty() {
             self.engine.stand(delivery.behind);
         } else {
-            let known: Vec<EventTime> = delivery.changes.iter().map(|change| change.known).collect();
+            // Latencies are those of a live run.
+            let live = now.map(|_| delivery.changes.iter().map(|change| change.known).collect::<Vec<EventTime>>());
             let started = Instant::now();
             let outcome = self.engine.apply(delivery, now)?;
             let (applied, scored) = (started.elapsed(), !outcome.publish.is_empty());
             self.publish(outcome)?;
-            if now.is_some() && scored {
+            if let Some(known) = live.filter(|_| scored) {
                 metrics::round(&known, now, applied, started.elapsed());
             }
         }

@@ -59,15 +59,11 @@ impl Engine {
         let mut transaction = store.begin();
         let scored_at = if ended { self.newest() } else { now };
         self.score(&jobs, scored_at, &mut transaction, &mut outcome)?;
-        self.queue.save(&mut transaction, &touched);
         for task in moved {
             let schedule = self.schedules[usize::from(task)].as_ref().expect("a schedule that moved is there");
             schedule.save(&mut transaction, task);
         }
-        self.clock.save(&mut transaction);
-        self.scorers.iter().for_each(|scorer| scorer.save_draws(&mut transaction));
-        self.forget(&mut transaction);
-        transaction.commit()?;
+        self.commit(transaction, &touched)?;
         Ok((outcome, true))
     }
 
@@ -84,10 +80,7 @@ impl Engine {
         let mut touched = BTreeSet::new();
         self.sweep_on(limits::SWEEP_ROWS_PER_ROUND, now, &mut touched, &mut outcome.counts)?;
         let store = Arc::clone(&self.store);
-        let mut transaction = store.begin();
-        self.queue.save(&mut transaction, &touched);
-        self.sweeps.save(&mut transaction);
-        transaction.commit()?;
+        self.commit(store.begin(), &touched)?;
         Ok(outcome)
     }
 

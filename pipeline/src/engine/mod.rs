@@ -190,14 +190,25 @@ impl Engine {
             self.push(&mut transaction, &mut outcome, Outgoing::DeadLetter(DeadLetterRecord::new(letter)));
         }
         self.score(&jobs, now.unwrap_or(self.newest()), &mut transaction, &mut outcome)?;
-        self.queue.save(&mut transaction, &touched);
+        delivery.next.into_iter().for_each(|position| transaction.set_position(position));
+        self.commit(transaction, &touched)?;
+        Ok(outcome)
+    }
+
+    /// Ends a transaction with all that the engine keeps for a restart, and with what the sink has acknowledged.
+    fn commit(
+        &mut self,
+        mut transaction: Transaction<'_>,
+        touched: &BTreeSet<TaskEntity>,
+    ) -> Result<(), graph_store::Error> {
+        self.queue.save(&mut transaction, touched);
         self.sweeps.save(&mut transaction);
         self.clock.save(&mut transaction);
         self.scorers.iter().for_each(|scorer| scorer.save_draws(&mut transaction));
-        delivery.next.into_iter().for_each(|position| transaction.set_position(position));
-        self.forget(&mut transaction);
-        transaction.commit()?;
-        Ok(outcome)
+        for sequence in self.acknowledged.drain(..) {
+            transaction.remove(Keyspace::Outbox, sequence.to_be_bytes().to_vec());
+        }
+        transaction.commit()
     }
 
     /// Takes in one row version: moves the clock, takes what is due by then, and marks what the version touches.
@@ -238,12 +249,6 @@ impl Engine {
         transaction.put(Keyspace::Outbox, sequence.to_be_bytes().to_vec(), outgoing.encode());
         transaction.put(Keyspace::Outbox, NEXT_OUTBOX.to_vec(), self.next_outbox.to_be_bytes().to_vec());
         outcome.publish.push((sequence, outgoing));
-    }
-
-    fn forget(&mut self, transaction: &mut Transaction<'_>) {
-        for sequence in self.acknowledged.drain(..) {
-            transaction.remove(Keyspace::Outbox, sequence.to_be_bytes().to_vec());
-        }
     }
 }
 
