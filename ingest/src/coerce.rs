@@ -56,6 +56,26 @@ pub enum EpochUnit {
 }
 
 impl EpochUnit {
+    /// Every unit, the coarsest first.
+    pub const ALL: [Self; 4] = [Self::Seconds, Self::Millis, Self::Micros, Self::Nanos];
+
+    /// The name used in config files: `s`, `ms`, `us` or `ns`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Seconds => "s",
+            Self::Millis => "ms",
+            Self::Micros => "us",
+            Self::Nanos => "ns",
+        }
+    }
+
+    /// The unit of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|unit| unit.name() == name)
+    }
+
     /// The unit that puts a number into the years up to 5138: below 10^11 seconds, below 10^14 milliseconds, below
     /// 10^17 microseconds, else nanoseconds.
     #[must_use]

@@ -6,11 +6,9 @@ use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ingest::coerce::EpochUnit;
 use ingest::kafka::KafkaSource;
 use ingest::learning::{LearnedTable, Sample, learn_tables, meanings};
 use ingest::ndjson::ChangeFiles;
-use relational::SemanticType;
 use toml::{Table, Value};
 
 use crate::config::{RawSourceKind, Settings, SinkSettings};
@@ -148,7 +146,7 @@ fn described(table: &LearnedTable) -> Value {
     let columns = table.columns.iter().map(|column| {
         let mut described = Table::new();
         described.insert("type".into(), Value::String(column.data_type.name().to_owned()));
-        described.extend(column.unit.map(|unit| ("unit".into(), Value::String(unit_name(unit).to_owned()))));
+        described.extend(column.unit.map(|unit| ("unit".into(), Value::String(unit.name().to_owned()))));
         (column.name.clone(), Value::Table(described))
     });
     described.insert("columns".into(), Value::Table(columns.collect()));
@@ -166,7 +164,7 @@ fn add_meanings(settings: &Settings, sample: &Sample, learned: &mut Learned) -> 
         let Some(Value::Table(columns)) = layer.get_mut("columns") else { continue };
         for (column, semantic) in table.columns.iter().zip(semantics) {
             if let Some(Value::Table(column)) = columns.get_mut(&column.name) {
-                column.insert("semantic".into(), Value::String(semantic_name(*semantic).to_owned()));
+                column.insert("semantic".into(), Value::String(semantic.name().to_owned()));
             }
         }
     }
@@ -174,24 +172,4 @@ fn add_meanings(settings: &Settings, sample: &Sample, learned: &mut Learned) -> 
         found.refused.iter().take(20).map(|letter| format!("{} would be refused: {}", letter.position, letter.reason)),
     );
     Ok(())
-}
-
-fn unit_name(unit: EpochUnit) -> &'static str {
-    match unit {
-        EpochUnit::Seconds => "s",
-        EpochUnit::Millis => "ms",
-        EpochUnit::Micros => "us",
-        EpochUnit::Nanos => "ns",
-    }
-}
-
-fn semantic_name(semantic: SemanticType) -> &'static str {
-    match semantic {
-        SemanticType::Number => "number",
-        SemanticType::Category => "category",
-        SemanticType::Text => "text",
-        SemanticType::Time => "time",
-        SemanticType::Id => "id",
-        SemanticType::Ignore => "ignore",
-    }
 }

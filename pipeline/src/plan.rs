@@ -85,14 +85,10 @@ impl Plan {
         Ok(Self { task, executor, featuriser, read_set, member, relational, context, refresh, emit, corrections, from })
     }
 
-    /// The same task for another member of the predictor's family, with contexts that suit it.
+    /// The same task, and the same contexts, for another member of the predictor's family.
     #[must_use]
     pub fn with_member(&self, member: Member) -> Self {
-        let mut plan = self.clone();
-        if plan.context.size == plan.member.context_size() {
-            plan.context.size = member.context_size();
-        }
-        Self { member, relational: None, ..plan }
+        Self { member, relational: None, ..self.clone() }
     }
 
     /// The name of the member that is asked for.

@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use ingest::decode::{ColumnHint, Format, Mapping, Tables, unit_named};
+use ingest::coerce::EpochUnit;
+use ingest::decode::{ColumnHint, Format, Mapping, Tables};
 use ingest::files::{ColumnOverride, TableFile};
 use ingest::learning::Said;
 use relational::{Column, ColumnId, DataType, ForeignKey, Schema, SemanticType, TableId};
@@ -44,7 +45,7 @@ fn column_override(raw: &RawColumn) -> ColumnOverride {
         semantic: raw.semantic.as_deref().and_then(semantic),
         arrives_after: raw.arrives_after.map(|micros| micros.0),
         hidden: raw.hidden,
-        unit: raw.unit.as_deref().and_then(unit_named),
+        unit: raw.unit.as_deref().and_then(EpochUnit::named),
         null_values: raw.null_values.0.clone(),
     }
 }
@@ -146,7 +147,7 @@ pub(crate) fn topics(settings: &Settings, schema: &Arc<Schema>) -> Result<Tables
             let described = raw.columns.get(&column.name);
             ColumnHint {
                 scale: described.and_then(|described| described.scale),
-                unit: described.and_then(|described| described.unit.as_deref()).and_then(unit_named),
+                unit: described.and_then(|described| described.unit.as_deref()).and_then(EpochUnit::named),
             }
         };
         mappings.push(Mapping {
@@ -203,13 +204,5 @@ fn data_type(name: &str) -> Option<DataType> {
 }
 
 fn semantic(name: &str) -> Option<SemanticType> {
-    Some(match name {
-        "number" => SemanticType::Number,
-        "category" => SemanticType::Category,
-        "text" => SemanticType::Text,
-        "time" => SemanticType::Time,
-        "id" => SemanticType::Id,
-        "ignore" => SemanticType::Ignore,
-        _ => return None,
-    })
+    SemanticType::ALL.into_iter().find(|semantic| semantic.name() == name)
 }

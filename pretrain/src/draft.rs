@@ -190,6 +190,13 @@ pub(crate) fn moment(days: f64) -> Value {
     Value::Time(START.plus(micros))
 }
 
+/// So many days in microseconds, to the second.
+pub(crate) fn delay_micros(days: f64) -> i64 {
+    #[expect(clippy::cast_possible_truncation, reason = "some days of seconds")]
+    let seconds = (days * 86_400.0) as i64;
+    seconds * EventTime::SECOND
+}
+
 /// A category by its number.
 pub(crate) fn category(number: usize) -> Value {
     const NAMES: [&str; 16] = [

@@ -75,6 +75,22 @@ pub enum SemanticType {
 }
 
 impl SemanticType {
+    /// Every meaning.
+    pub const ALL: [Self; 6] = [Self::Number, Self::Category, Self::Text, Self::Time, Self::Id, Self::Ignore];
+
+    /// The name used in config files.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Number => "number",
+            Self::Category => "category",
+            Self::Text => "text",
+            Self::Time => "time",
+            Self::Id => "id",
+            Self::Ignore => "ignore",
+        }
+    }
+
     /// The meaning that a column of this type has unless the config says otherwise. Keys and foreign keys are
     /// [`SemanticType::Id`]; that is decided by [`Schema::new`], which knows them.
     #[must_use]

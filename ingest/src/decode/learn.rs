@@ -126,10 +126,9 @@ impl Guess {
     /// The unit in which all numbers are times of the years 2001 to 2286. No other unit puts them there.
     fn epoch(&self) -> Option<EpochUnit> {
         let (least, greatest) = self.range.filter(|_| self.data_type == Some(DataType::Int))?;
-        let units = [EpochUnit::Seconds, EpochUnit::Millis, EpochUnit::Micros, EpochUnit::Nanos];
         let ends = [1_000_000_000, 1_000_000_000_000, 1_000_000_000_000_000, 1_000_000_000_000_000_000_i64];
         let within = |start: i64| least >= start && greatest < start.saturating_mul(10);
-        units.into_iter().zip(ends).find(|(_, start)| within(*start)).map(|(unit, _)| unit)
+        EpochUnit::ALL.into_iter().zip(ends).find(|(_, start)| within(*start)).map(|(unit, _)| unit)
     }
 }
 

@@ -21,7 +21,7 @@ use crate::Delivery;
 pub(crate) use json::{Row, clip, text_of};
 pub use learn::{Learned, learn};
 pub(crate) use special::HEARTBEAT;
-pub use tables::{ColumnHint, Format, Mapping, PLACEHOLDER, Tables, unit_named};
+pub use tables::{ColumnHint, Format, Mapping, PLACEHOLDER, Tables};
 
 /// Turns one record into what it says.
 ///

@@ -60,18 +60,6 @@ pub struct ColumnHint {
     pub unit: Option<EpochUnit>,
 }
 
-/// The unit of this name in a config file: `s`, `ms`, `us` or `ns`.
-#[must_use]
-pub fn unit_named(name: &str) -> Option<EpochUnit> {
-    match name {
-        "s" => Some(EpochUnit::Seconds),
-        "ms" => Some(EpochUnit::Millis),
-        "us" => Some(EpochUnit::Micros),
-        "ns" => Some(EpochUnit::Nanos),
-        _ => None,
-    }
-}
-
 /// One table and the topics that feed it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mapping {

@@ -84,14 +84,7 @@ fn print_tasks(world: &World) -> Result<(), Failure> {
 }
 
 fn meaning(semantic: SemanticType) -> &'static str {
-    match semantic {
-        SemanticType::Number => "number",
-        SemanticType::Category => "category",
-        SemanticType::Text => "text",
-        SemanticType::Time => "time",
-        SemanticType::Id => "id",
-        SemanticType::Ignore => "ignored",
-    }
+    if semantic == SemanticType::Ignore { "ignored" } else { semantic.name() }
 }
 
 fn days(micros: i64) -> String {

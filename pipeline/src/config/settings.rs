@@ -183,7 +183,7 @@ fn is_whole(kind: RawSourceKind, tables: &IndexMap<String, RawTable>) -> bool {
 }
 
 impl Settings {
-    /// Whether tables have to be learnt from the source.
+    /// Whether no table has to be learnt from the source.
     #[must_use]
     pub fn is_whole(&self) -> bool {
         is_whole(self.source.kind, &self.tables)

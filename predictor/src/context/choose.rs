@@ -11,7 +11,7 @@ use super::{Candidate, Example};
 const RARE_SHARE: f64 = 0.05;
 
 /// How many times as many examples a context with a rare class gets.
-pub(super) const RARE_FACTOR: usize = 5;
+pub(crate) const RARE_FACTOR: usize = 5;
 
 /// At most one example in so many is of the rare class.
 const RARE_PART: usize = 4;

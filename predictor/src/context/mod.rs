@@ -15,6 +15,7 @@ use relational::{AsOf, EventTime, Key, TaskKind, Value};
 use crate::Error;
 use crate::executor::Executor;
 use choose::Chosen;
+pub(crate) use choose::RARE_FACTOR;
 use order::Order;
 use own::Own;
 pub use refresh::refresh_point;
@@ -121,7 +122,7 @@ pub fn select(store: &Store, executor: &Executor, at: AsOf, spec: &ContextSpec) 
         Policy::Recent => {
             let drawn = draw(size, None)?;
             if executor.task().kind == TaskKind::Binary && choose::is_one_rare(&drawn.candidates) {
-                let size = size.saturating_mul(choose::RARE_FACTOR).min(size_max);
+                let size = size.saturating_mul(RARE_FACTOR).min(size_max);
                 let drawn = draw(size.saturating_mul(RANGE_FACTOR), None)?;
                 let chosen = choose::rare(&drawn.candidates, size);
                 (drawn, chosen)

@@ -24,7 +24,7 @@ const LEAF_EXAMPLES_MIN: f32 = 20.0;
 const LEAF_PENALTY: f32 = 10.0;
 /// The share of the examples that one tree sees.
 const EXAMPLES_SHARE: f32 = 0.8;
-/// Columns that one tree sees, about; at least a quarter of them. Histories repeat each other, and time grows with it.
+/// Columns that one tree sees, about; at least a tenth of them. Histories repeat each other, and time grows with it.
 const COLUMNS_PER_TREE: f64 = 60.0;
 const COLUMNS_SHARE_MIN: f64 = 0.1;
 /// Blocks of time for out-of-fold scores.

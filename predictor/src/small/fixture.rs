@@ -95,6 +95,13 @@ impl Noise {
     }
 }
 
+/// So many numbers, in single precision.
+#[expect(clippy::cast_possible_truncation, reason = "single precision")]
+pub(super) fn normal(many: usize, seed: u64) -> Vec<f32> {
+    let mut noise = Noise(seed << 32);
+    (0..many).map(|_| noise.next() as f32).collect()
+}
+
 /// Weights that are nowhere zero, so that every path counts.
 pub(super) fn dense(config: &Config, seed: u64) -> Vec<f32> {
     let mut noise = Noise(seed << 40);

@@ -99,14 +99,8 @@ pub(super) fn product(rows: &[f32], matrix: &[f32], width: usize) -> Vec<f32> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::fixture::Noise;
+    use super::super::fixture::normal;
     use super::*;
-
-    #[expect(clippy::cast_possible_truncation, reason = "single precision")]
-    fn normal(many: usize, seed: u64) -> Vec<f32> {
-        let mut noise = Noise(seed << 32);
-        (0..many).map(|_| noise.next() as f32).collect()
-    }
 
     proptest! {
         #[test]

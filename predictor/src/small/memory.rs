@@ -82,14 +82,8 @@ impl Memory {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::Noise;
+    use super::super::fixture::normal;
     use super::*;
-
-    #[expect(clippy::cast_possible_truncation, reason = "single precision")]
-    fn normal(many: usize, seed: u64) -> Vec<f32> {
-        let mut noise = Noise(seed << 32);
-        (0..many).map(|_| noise.next() as f32).collect()
-    }
 
     #[test]
     fn one_query_sees_what_many_see() {

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use relational::Prediction;
-
 use super::infer::Network;
 use super::member::{Corrected, SHIPPED};
 use crate::learn::anchor::Anchor;
@@ -83,19 +81,17 @@ impl Trial {
 }
 
 fn loss(estimate: &Estimate, targets: &Targets, row: usize) -> f64 {
-    let of_share = |share: f64| -share.clamp(1e-7, 1.0).ln();
-    match (estimate, targets) {
-        (Estimate::Binary(share), Targets::Binary(truths)) => of_share(if truths[row] { *share } else { 1.0 - share }),
-        (Estimate::Classes(shares), Targets::Classes { labels, .. }) => of_share(shares[labels[row] as usize]),
+    let of_one = match (estimate, targets) {
+        (Estimate::Binary(share), Targets::Binary(truths)) => metrics::log_loss(&[*share], &truths[row..=row]),
+        (Estimate::Classes(shares), Targets::Classes { labels, .. }) => {
+            metrics::log_loss(&[shares[labels[row] as usize]], &[true])
+        }
         (Estimate::Quantiles(quantiles), Targets::Numbers(numbers)) => {
-            let losses = Prediction::LEVELS.iter().zip(quantiles).map(|(level, quantile)| {
-                let error = numbers[row] - quantile;
-                (level * error).max((level - 1.0) * error)
-            });
-            losses.sum::<f64>() / 9.0
+            metrics::pinball(&[*quantiles], &numbers[row..=row])
         }
         _ => unreachable!("an estimate is of the kind of the targets"),
-    }
+    };
+    of_one.expect("there is an example")
 }
 
 fn point(estimate: &Estimate) -> f64 {

@@ -3,11 +3,11 @@
 //!
 //! Spells of parents and delayed labels are inspired by simulated card payments; none of their data is used.
 
-use relational::{DataType, EventTime, Value};
+use relational::{DataType, Value};
 
 use crate::columns::{Clutter, bin, clutter, round};
 use crate::dice::{Dice, float, logistic};
-use crate::draft::{Draft, category, key, moment};
+use crate::draft::{Draft, category, delay_micros, key, moment};
 use crate::latent::{Panel, spells};
 use crate::mechanism::Mechanism;
 use crate::question::{Question, Side};
@@ -163,8 +163,7 @@ fn parent_table(dice: &mut Dice, name: &str, limits: &[f64], signals: &[f64]) ->
 }
 
 fn events_table(dice: &mut Dice, events: &[Event], base: f64, delay: f64) -> Draft {
-    #[expect(clippy::cast_possible_truncation, reason = "some days of microseconds")]
-    let micros = (delay * 86_400.0) as i64 * EventTime::SECOND;
+    let micros = delay_micros(delay);
     let mut table = Draft::new("payments")
         .link("card", "cards")
         .link("shop", "shops")

@@ -1,11 +1,11 @@
 //! Applications of clients who have a history elsewhere: the outcome, known some time later, depends on what the
 //! client's earlier rows were, alone and against the size of what is asked for.
 
-use relational::{DataType, EventTime, Value};
+use relational::{DataType, Value};
 
 use crate::columns::{Clutter, bin, clutter, round};
 use crate::dice::{Dice, float, logistic};
-use crate::draft::{Draft, category, code, key, moment};
+use crate::draft::{Draft, category, code, delay_micros, key, moment};
 use crate::mechanism::Mechanism;
 use crate::question::{Question, Side};
 
@@ -161,8 +161,7 @@ fn entries_table(dice: &mut Dice, clients: &[Client]) -> Draft {
 }
 
 fn loans_table(dice: &mut Dice, loans: &[Loan], base: f64, delay: f64) -> Draft {
-    #[expect(clippy::cast_possible_truncation, reason = "some days of microseconds")]
-    let micros = (delay * 86_400.0) as i64 * EventTime::SECOND;
+    let micros = delay_micros(delay);
     let mut table = Draft::new("loans")
         .link("client", "clients")
         .timed()

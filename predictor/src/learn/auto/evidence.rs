@@ -33,9 +33,10 @@ pub(super) fn mixable(estimate: Estimate) -> Vec<f64> {
 }
 
 /// The weighted sum of mixable answers.
-pub(super) fn mixed(answers: &[(f64, Vec<f64>)]) -> Vec<f64> {
-    let mut sums = vec![0.0; answers[0].1.len()];
+pub(super) fn mixed<'a>(answers: impl Iterator<Item = (f64, &'a [f64])>) -> Vec<f64> {
+    let mut sums = Vec::new();
     for (weight, answer) in answers {
+        sums.resize(answer.len(), 0.0);
         sums.iter_mut().zip(answer).for_each(|(sum, value)| *sum += weight * value);
     }
     sums
@@ -92,11 +93,7 @@ impl Evidence {
     }
 
     fn mix_row(&self, weights: &[f64], row: usize) -> Vec<f64> {
-        let mut sums = vec![0.0; self.answers[0][row].len()];
-        for (weight, given) in weights.iter().zip(&self.answers) {
-            sums.iter_mut().zip(&given[row]).for_each(|(sum, value)| *sum += weight * value);
-        }
-        sums
+        mixed(weights.iter().zip(&self.answers).map(|(weight, given)| (*weight, given[row].as_slice())))
     }
 
     /// The mean loss of the mix with these weights, and its gradient by the weights: log loss in nats, or the quantile

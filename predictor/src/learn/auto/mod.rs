@@ -16,6 +16,7 @@ use super::fitted::{Estimate, Fitted, Model, Report};
 use super::metrics::{auroc, count};
 use super::platt::{Logistic, probability};
 use super::{FitError, Member, fit_member};
+use crate::context::RARE_FACTOR;
 use evidence::{Evidence, mixable, mixed, shares};
 use folds::folds;
 
@@ -36,8 +37,6 @@ const EXPERTS: [Expert; 4] = [
     Expert { member: Member::Trees, examples: usize::MAX, safe: 0.2 },
 ];
 
-/// Five times as many examples where a rare class was preferred.
-const RARE_FACTOR: usize = 5;
 /// So many outcomes weigh as much as the safe mix.
 const SAFE_OUTCOMES: f64 = 100.0;
 /// An expert with a smaller weight is left out.
@@ -203,7 +202,7 @@ impl Mixed {
                 (*weight, mixable(estimate))
             })
             .collect();
-        let answer = mixed(&answers);
+        let answer = mixed(answers.iter().map(|(weight, answer)| (*weight, answer.as_slice())));
         match kind.expect("a mix has parts") {
             Estimate::Binary(_) => {
                 let logit = self.logistic.as_ref().map_or(answer[0], |logistic| logistic.logit(answer[0]));
