@@ -16,6 +16,7 @@ use crate::locate::Held;
 use crate::pages::entry::{Current, Entry};
 use crate::pages::summary::{Digest, add_row, merge};
 use crate::pages::{FANOUT, Page};
+use crate::snapshot::Hidden;
 use crate::store::Shared;
 use crate::write_back::block_digest;
 use crate::{Error, Summary, Version};
@@ -30,6 +31,8 @@ pub struct Children {
     table: TableId,
     history: History,
     timeline: bool,
+    /// A row of this table that is left out.
+    hidden: Option<Hidden>,
     root: Option<Arc<Page>>,
 }
 
@@ -67,9 +70,10 @@ impl Children {
         table: TableId,
         history: History,
         timeline: bool,
+        hidden: Option<Hidden>,
     ) -> Result<Self, Error> {
         let root = shared.page(&history.root())?;
-        Ok(Self { shared, bounds, table, history, timeline, root })
+        Ok(Self { shared, bounds, table, history, timeline, hidden, root })
     }
 
     /// The newest rows of the window, newest first by (time, born), at most `limit`.
@@ -172,7 +176,8 @@ impl Children {
     ) -> Result<(), Error> {
         let answer = |digest: &Digest| {
             let nothing = digest.extent.unseen(&self.bounds) || digest.extent.outside(window);
-            let whole = digest.extent.seen(&self.bounds) && digest.extent.inside(window);
+            let hides = self.hidden.is_some_and(|hidden| digest.extent.may_hold(hidden.time, hidden.born));
+            let whole = digest.extent.seen(&self.bounds) && digest.extent.inside(window) && !hides;
             (nothing, whole)
         };
         let known = digest.map(|digest| answer(digest));
@@ -230,6 +235,11 @@ impl Children {
     /// The version of an entry that is a visible row of this parent.
     fn visible(&self, page: &Arc<Page>, slot: usize, place: u64) -> Result<Option<Held>, Error> {
         let entry = self.entry(page, slot)?;
+        if let Some(hidden) = &self.hidden
+            && hidden.place == if self.timeline { place } else { entry.links().next().unwrap_or(u64::MAX) }
+        {
+            return Ok(None);
+        }
         let (current, ended) = entry.current(&self.bounds);
         let current = match current {
             Current::Nothing => None,

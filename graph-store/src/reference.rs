@@ -70,7 +70,7 @@ impl Store {
     /// The only way to read the graph.
     #[must_use]
     pub fn as_of(&self, as_of: AsOf) -> Snapshot {
-        Snapshot { as_of, schema: Arc::clone(&self.schema), state: Arc::clone(&self.state) }
+        Snapshot { as_of, schema: Arc::clone(&self.schema), state: Arc::clone(&self.state), hidden: None }
     }
 
     /// The sequence of the newest change; 0 when there is none.
@@ -226,9 +226,20 @@ pub struct Snapshot {
     as_of: AsOf,
     schema: Arc<Schema>,
     state: Arc<RwLock<State>>,
+    hidden: Option<RowKey>,
 }
 
 impl Snapshot {
+    /// The same graph without one row, to ask what the row is worth. One row is left out at most, the last that was
+    /// named.
+    ///
+    /// # Errors
+    ///
+    /// When the disk fails.
+    pub fn without(&self, key: &RowKey) -> Result<Self, Error> {
+        Ok(Self { hidden: Some(key.clone()), ..self.clone() })
+    }
+
     /// What bounds this snapshot.
     #[must_use]
     pub fn bounds(&self) -> AsOf {
@@ -294,6 +305,9 @@ impl Snapshot {
     }
 
     fn visible(&self, key: &RowKey, chain: &[Stored]) -> Option<Version> {
+        if self.hidden.as_ref() == Some(key) {
+            return None;
+        }
         let bounds = self.as_of;
         let current = chain.iter().rev().find(|stored| {
             stored.valid_from <= bounds.cutoff && stored.sequence <= bounds.sequence && stored.known <= bounds.known

@@ -21,11 +21,40 @@ use crate::{Error, Version};
 pub struct Snapshot {
     as_of: AsOf,
     shared: Arc<Shared>,
+    hidden: Option<Hidden>,
+}
+
+/// The one row that a snapshot leaves out.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Hidden {
+    table: TableId,
+    /// In its table's timeline.
+    pub place: u64,
+    /// Of the version that would be visible.
+    pub time: i64,
+    pub born: u64,
 }
 
 impl Snapshot {
     pub(crate) fn new(as_of: AsOf, shared: Arc<Shared>) -> Self {
-        Self { as_of, shared }
+        Self { as_of, shared, hidden: None }
+    }
+
+    /// The same graph without one row, to ask what the row is worth: nothing leads to it, and no sum has it. Rows that
+    /// point at it stay, and point at nothing. One row is left out at most, the last that was named; a row that is not
+    /// visible changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// When the disk fails.
+    pub fn without(&self, key: &RowKey) -> Result<Self, Error> {
+        let place = self.place(key.table, &encode_key(&key.key))?;
+        let version = match place {
+            Some(place) => self.shared.row(key.table, place, &self.as_of)?.map(|held| (place, held.version)),
+            None => None,
+        };
+        let hidden = version.map(|(place, Stored { time, born, .. })| Hidden { table: key.table, place, time, born });
+        Ok(Self { hidden, ..self.clone() })
     }
 
     /// What bounds this snapshot.
@@ -46,13 +75,8 @@ impl Snapshot {
     ///
     /// When the disk fails.
     pub fn row(&self, key: &RowKey) -> Result<Option<Version>, Error> {
-        let bytes = encode_key(&key.key);
-        let mut pool = lock(&self.shared.pool);
-        let heads = pool.heads_for(key.table.0, &bytes);
-        let page = pool.find(&heads);
-        drop(pool);
-        let page = if page.is_some() { page } else { self.shared.page(&heads)? };
-        let Some(place) = page.and_then(|page| heads::find(page.slots(), &bytes).ok()) else { return Ok(None) };
+        let place = self.place(key.table, &encode_key(&key.key))?;
+        let Some(place) = place.filter(|place| !self.hides(key.table, *place)) else { return Ok(None) };
         match self.shared.row(key.table, place, &self.as_of)? {
             Some(version) => Ok(Some(self.shared.unpack(key.key.clone(), &version)?)),
             None => Ok(None),
@@ -67,7 +91,7 @@ impl Snapshot {
     pub fn children(&self, foreign_key: ForeignKeyId, parent: &Key) -> Result<Children, Error> {
         let table = self.shared.schema.foreign_key(foreign_key).child;
         let history = History { index: foreign_key.0, parent: encode_key(parent).into() };
-        Children::new(Arc::clone(&self.shared), self.as_of, table, history, false)
+        Children::new(Arc::clone(&self.shared), self.as_of, table, history, false, self.hidden_of(table))
     }
 
     /// All rows of a table by their time.
@@ -77,7 +101,7 @@ impl Snapshot {
     /// When the disk fails.
     pub fn timeline(&self, table: TableId) -> Result<Children, Error> {
         let history = self.shared.layout.timeline(table.0);
-        Children::new(Arc::clone(&self.shared), self.as_of, table, history, true)
+        Children::new(Arc::clone(&self.shared), self.as_of, table, history, true, self.hidden_of(table))
     }
 
     /// The keys of a table's visible rows after `after` (exclusive), in key order, at most `limit`.
@@ -101,12 +125,30 @@ impl Snapshot {
                 if keys.len() == limit {
                     return Ok(keys);
                 }
-                if self.shared.row(table, place, &self.as_of)?.is_some() {
+                if !self.hides(table, place) && self.shared.row(table, place, &self.as_of)?.is_some() {
                     keys.push(self.shared.key(key)?);
                 }
             }
         }
         Ok(keys)
+    }
+
+    /// The place of a row, visible or not, in its table's timeline.
+    fn place(&self, table: TableId, key: &[u8]) -> Result<Option<u64>, Error> {
+        let mut pool = lock(&self.shared.pool);
+        let heads = pool.heads_for(table.0, key);
+        let page = pool.find(&heads);
+        drop(pool);
+        let page = if page.is_some() { page } else { self.shared.page(&heads)? };
+        Ok(page.and_then(|page| heads::find(page.slots(), key).ok()))
+    }
+
+    fn hidden_of(&self, table: TableId) -> Option<Hidden> {
+        self.hidden.filter(|hidden| hidden.table == table)
+    }
+
+    fn hides(&self, table: TableId, place: u64) -> bool {
+        self.hidden_of(table).is_some_and(|hidden| hidden.place == place)
     }
 }
 

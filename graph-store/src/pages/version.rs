@@ -160,6 +160,11 @@ impl Extent {
         window.contains(EventTime(self.time.0)) && window.contains(EventTime(self.time.1))
     }
 
+    /// Whether a version with a row, of this time and first sequence, may be among them.
+    pub(crate) fn may_hold(&self, time: i64, born: u64) -> bool {
+        (self.time.0..=self.time.1).contains(&time) && born <= self.born
+    }
+
     pub(crate) fn put(&self, out: &mut Vec<u8>) {
         put(out, self.sequence.0);
         put(out, self.sequence.1.wrapping_sub(self.sequence.0));
