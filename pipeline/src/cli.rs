@@ -185,6 +185,9 @@ pub struct Score {
     pub context_size: Option<usize>,
     /// How to print one entity's score, or the summary.
     #[arg(long, value_enum, default_value_t = Format::Table)]
+    /// Also say why: what the score is made of, and which columns and rows move it. With --at FILE for one row only.
+    #[arg(long)]
+    pub explain: bool,
     pub format: Format,
 }
 

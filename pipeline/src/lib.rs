@@ -11,6 +11,7 @@ pub mod config;
 mod demo;
 pub mod driver;
 pub mod engine;
+pub mod explanation;
 pub mod http;
 pub mod learning;
 pub mod logging;

@@ -69,6 +69,12 @@ impl RelationalMember {
         self.neighbourhoods.sampler()
     }
 
+    /// What is read of an entity.
+    #[must_use]
+    pub fn neighbourhoods(&self) -> &Neighbourhoods {
+        &self.neighbourhoods
+    }
+
     /// Leaves out the oldest examples of a selection where all of them would take too much memory.
     pub fn limit(&self, selection: &mut Selection) {
         let most = self.model.examples_max(&self.options);

@@ -3,6 +3,7 @@
 mod bank;
 mod digest;
 mod draw;
+mod explain;
 mod fitted;
 mod labels;
 mod neighbourhoods;
@@ -23,7 +24,6 @@ use digest::digest_features;
 use draw::{Draw, Drawn, Draws};
 use fitted::Answerer;
 pub use fitted::FittedContext;
-use labels::prediction;
 
 /// What `score` may be told not to see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -117,6 +117,12 @@ impl Scorer {
     /// Writes down as of which arrivals contexts were drawn since the last call.
     pub fn save_draws(&self, transaction: &mut Transaction<'_>) {
         self.draws.save(transaction);
+    }
+
+    /// What is read.
+    #[must_use]
+    pub fn store(&self) -> &Arc<Store> {
+        &self.store
     }
 
     /// The task.
@@ -297,7 +303,7 @@ impl Scorer {
         let past = facts.past;
         let estimate = fitted.predict(&features, &past);
         Ok(Scored {
-            prediction: prediction(estimate, &context.classes),
+            prediction: estimate.prediction(&context.classes),
             truncated: facts.truncated,
             digest: digest_features(context.id, &features, &past),
         })

@@ -255,6 +255,44 @@ fn labels_come_back_in_order_and_the_store_can_be_looked_into() {
 }
 
 #[test]
+fn an_explanation_is_of_the_score_that_is_printed_beside_it() {
+    let shop = Shop::new();
+    let explain = |task: &str, more: &[&str]| -> (String, serde_json::Value) {
+        let entity = if task == "churn" { "16" } else { "2900" };
+        let arguments = ["score", "--task", task, "--entity", entity, "--explain", "--format", "json"];
+        let text = shop.succeeds(&[&arguments[..], more].concat());
+        let json = serde_json::from_str(&text).expect("JSON");
+        (text, json)
+    };
+    for model in ["auto", "last-k", "baseline", "trees", "foreshore-small", "kumo-relational"] {
+        for task in ["churn", "fraud"] {
+            let weights = if model == "kumo-relational" { &["--weights", WEIGHTS][..] } else { &[] };
+            let (_, json) = explain(task, &[&["--model", model], weights].concat());
+            let explanation = &json["explanation"];
+            assert_eq!(json["prediction"]["probability"], explanation["score"], "{model}, {task}");
+            let sentence = explanation["sentence"].as_str().expect("a sentence");
+            let names = sentence.contains(if task == "churn" { " customers 16 " } else { " payments 2900" });
+            assert!(names && sentence.ends_with('.'), "{model}, {task}: {sentence}");
+            let columns = explanation["columns"].as_array().expect("columns");
+            assert!(
+                columns.iter().any(|column| column["column"] == "customers.region"),
+                "{model}, {task}: {columns:?}"
+            );
+            assert!(!explanation["rows"].as_array().expect("rows").is_empty(), "{model}, {task}");
+        }
+    }
+    assert_eq!(explain("churn", &[]).1["explanation"], explain("churn", &[]).1["explanation"]);
+    shop.write("one.csv", "customer_id,at\n16,2024-03-20 00:00:00\n");
+    let of_file = |file: &str| {
+        shop.run(&["score", "--task", "churn", "--at", file, "--time-column", "at", "--out", "out.csv", "--explain"])
+    };
+    let said = String::from_utf8(of_file("one.csv").stdout).expect("UTF-8");
+    assert!(said.contains("that customers 16 has no payments in the next 10 days"), "{said}");
+    assert!(said.contains("score without it"), "{said}");
+    assert_eq!(of_file("questions.csv").status.code(), Some(2));
+}
+
+#[test]
 fn wrong_configs_and_wrong_usage_have_their_own_exit_codes() {
     let shop = Shop::new();
     let fails = |arguments: &[&str]| {

@@ -18,7 +18,8 @@ mod syntax;
 use relational::{Schema, Task, limits};
 
 pub use error::{QueryError, Span};
-pub use print::print;
+pub use parser::unit_name;
+pub use print::{print, print_condition, print_target};
 pub use support::unsupported;
 
 /// Reads a query, resolves its names against the schema and checks its types.

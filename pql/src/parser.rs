@@ -17,7 +17,8 @@ use crate::error::{Fault, Span};
 use crate::lexer::{Lexeme, Token};
 use crate::syntax::{Comparison, Condition, Constant, Operand, Problem, Query};
 
-pub(crate) use operand::{function_name, unit_name};
+pub(crate) use operand::function_name;
+pub use operand::unit_name;
 pub(crate) use relation::relation_name;
 
 /// Reads one query. The words end with [`Token::End`].

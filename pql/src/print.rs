@@ -19,11 +19,7 @@ use crate::parser::{function_name, relation_name, unit_name};
 #[must_use]
 pub fn print(task: &Task, schema: &Schema) -> String {
     let shown = |condition| Shown { schema, condition, inside: Inside::Nothing };
-    let target = match &task.target {
-        Target::Condition(condition) => shown(condition).to_string(),
-        Target::Aggregate(aggregate) => aggregate_text(schema, aggregate),
-        Target::Column(column) => column_text(schema, column.table, Some(column.column)),
-    };
+    let target = print_target(task, schema);
     let mut text = format!("PREDICT {target}{} FOR EACH {}", problem_text(task.problem), entity_text(task, schema));
     for (keyword, condition) in [("WHERE", &task.population), ("ASSUMING", &task.assuming)] {
         if let Some(condition) = condition {
@@ -31,6 +27,30 @@ pub fn print(task: &Task, schema: &Schema) -> String {
         }
     }
     text
+}
+
+/// The target alone, in its canonical form.
+///
+/// # Panics
+///
+/// When the task is not of this schema.
+#[must_use]
+pub fn print_target(task: &Task, schema: &Schema) -> String {
+    match &task.target {
+        Target::Condition(condition) => print_condition(condition, schema),
+        Target::Aggregate(aggregate) => aggregate_text(schema, aggregate),
+        Target::Column(column) => column_text(schema, column.table, Some(column.column)),
+    }
+}
+
+/// A condition in its canonical form.
+///
+/// # Panics
+///
+/// When the condition is not of this schema.
+#[must_use]
+pub fn print_condition(condition: &Condition, schema: &Schema) -> String {
+    Shown { schema, condition, inside: Inside::Nothing }.to_string()
 }
 
 fn problem_text(problem: Problem) -> String {

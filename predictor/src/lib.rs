@@ -4,6 +4,7 @@
 pub mod context;
 mod error;
 pub mod executor;
+pub mod explain;
 pub mod features;
 #[cfg(test)]
 mod fixture;

@@ -8,8 +8,8 @@
 use std::hash::Hash;
 use std::sync::Arc;
 
-use graph_store::Store;
-use relational::{ColumnId, EventTime, Row, Schema, SemanticType, TableId, Value};
+use graph_store::{Snapshot, Store};
+use relational::{ColumnId, EventTime, Key, Row, Schema, SemanticType, TableId, Value};
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::Error;
@@ -117,9 +117,18 @@ impl Neighbourhoods {
     ///
     /// When the store cannot be read.
     pub fn read(&self, store: &Store, query: &Query) -> Result<Neighbourhood, Error> {
-        let subgraph = self.sampler.sample(store, query)?;
+        self.read_in(&store.as_of(query.as_of), &query.entity)
+    }
+
+    /// As [`Self::read`], of a snapshot that may lack a row.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    pub fn read_in(&self, snapshot: &Snapshot, entity: &Key) -> Result<Neighbourhood, Error> {
+        let subgraph = self.sampler.sample_in(snapshot, entity)?;
         let truncated = subgraph.truncated();
-        let mut sample = self.sample(&subgraph, query.as_of.cutoff);
+        let mut sample = self.sample(&subgraph, snapshot.bounds().cutoff);
         if subgraph.nodes.is_empty() {
             let table = place(self.entity);
             let nothing = vec![Value::Null; self.schema.table(self.entity).columns.len()];
@@ -127,6 +136,31 @@ impl Neighbourhoods {
             sample.graph.counts[table] = 1;
         }
         Ok(Neighbourhood { sample, truncated })
+    }
+
+    /// The columns that are read, by table.
+    pub(crate) fn columns(&self) -> Vec<(TableId, ColumnId)> {
+        let tables = self.schema.tables().zip(&self.columns);
+        let read = tables.flat_map(|((table, _), columns)| {
+            let all = columns.numbers.iter().chain(&columns.categories).chain(&columns.times);
+            all.map(move |column| (table, *column))
+        });
+        read.collect()
+    }
+
+    /// The same rows, of which one column is missing.
+    pub(crate) fn blind(&self, sample: &Sample, table: TableId, column: ColumnId) -> Sample {
+        let mut sample = sample.clone();
+        let (columns, rows) = (&self.columns[place(table)], &mut sample.tables[place(table)]);
+        let find = |columns: &[ColumnId]| columns.iter().position(|of| *of == column);
+        if let Some(place) = find(&columns.numbers) {
+            rows.numbers[place].fill(f32::NAN);
+        } else if let Some(place) = find(&columns.categories) {
+            rows.categories[place].fill(Value::Null);
+        } else if let Some(place) = find(&columns.times) {
+            rows.times[place].fill(None);
+        }
+        sample
     }
 
     /// Puts samples of one example each one after another into one.

@@ -44,3 +44,9 @@ pub const CONTEXT_EXAMPLES_MAX: usize = 60_000;
 
 /// Numbers in the features of one fitted context, which is kept in memory twice while it is fitted: 48 MB at 4 bytes.
 pub const CONTEXT_VALUES_MAX: usize = 12_000_000;
+
+/// Rows of a neighbourhood that an explanation takes away one by one, the nearest: each costs about one score.
+pub const EXPLAINED_ROWS_MAX: usize = 100;
+
+/// Columns that an explanation takes away one by one.
+pub const EXPLAINED_COLUMNS_MAX: usize = 200;

@@ -32,7 +32,12 @@ impl Serialize for JsonValue<'_> {
 }
 
 /// A key as JSON text: the value of a one-column key, else an array. Equal keys give equal bytes.
-pub(crate) fn key_text(key: &Key) -> String {
+///
+/// # Panics
+///
+/// Never: values have no maps, the only JSON that can fail.
+#[must_use]
+pub fn key_text(key: &Key) -> String {
     let text = match key.values() {
         [value] => serde_json::to_string(&JsonValue(value)),
         values => serde_json::to_string(&values.iter().map(JsonValue).collect::<Vec<_>>()),

@@ -21,6 +21,7 @@ mod record;
 
 pub use dead_letter::{ATTEMPT_HEADER, DeadLetterRecord, ERRORS_PREFIX};
 pub use error::Error;
+pub use json::key_text;
 pub use json_lines::JsonLines;
 pub use kafka::{KafkaSettings, KafkaSink, StoredDeadLetter, create_topics, read_dead_letters, send_back};
 pub use memory::Memory;

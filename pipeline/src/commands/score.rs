@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use graph_store::Store;
 use ingest::files::{AnswerColumn, Questions};
+use predictor::explain::Explanation;
 use predictor::in_context;
 use predictor::learn::Member;
 use relational::{AsOf, EventTime, Key, Prediction, Reason, RowKey, TaskKind};
@@ -15,6 +15,7 @@ use sinks::ScoreRecord;
 use super::questions;
 use crate::cli::{Format, Score};
 use crate::driver::ensure_replayed;
+use crate::explanation;
 use crate::output::{self, count};
 use crate::plan;
 use crate::scorer::{Bounds, FittedContext, Scored, Scorer};
@@ -34,19 +35,37 @@ pub(super) fn score(arguments: &Score) -> Result<(), Failure> {
             .transpose()?,
     };
     if let Some(entity) = &arguments.entity {
-        return one(arguments, &world, plan, bounds, entity);
+        let key = questions::key(&world, plan.task.entity, entity)?;
+        let at = arguments.at.as_deref().map(|text| questions::time("--at", text)).transpose()?;
+        let store = world.open_store(false)?;
+        ensure_replayed(&world, &store)?;
+        return one(arguments, &world, &Scorer::new(store, plan, bounds), &key, at);
     }
     let (Some(file), Some(time_column), Some(out)) = (&arguments.at, &arguments.time_column, &arguments.out) else {
         return Err(Failure::Usage("--at FILE goes with --time-column and --out".into()));
     };
     let questions = questions::read(&world, &plan, Path::new(file), time_column)?;
+    let explained = if arguments.explain { Some(only_row(&questions, file)?) } else { None };
     let store = world.open_store(false)?;
     ensure_replayed(&world, &store)?;
-    let scorer = Scorer::new(Arc::clone(&store), Arc::clone(&plan), bounds);
+    let scorer = Scorer::new(store, Arc::clone(&plan), bounds);
     let answers = answer(&scorer, &questions)?;
     let columns = columns(plan.task.kind, &answers.scored);
     ingest::files::write_answers(out, &questions, &columns)?;
-    summarise(arguments, &answers, out)
+    match explained {
+        Some((key, time)) => one(arguments, &world, &scorer, &key, Some(time)),
+        None => summarise(arguments, &answers, out),
+    }
+}
+
+/// The row that `--explain` is about.
+fn only_row(questions: &Questions, file: &str) -> Result<(Key, EventTime), Failure> {
+    let rows = questions.rows();
+    let [row] = rows else {
+        return Err(Failure::Usage(format!("--explain is about one row, and {file} has {}", rows.len())));
+    };
+    let readable = row.key.clone().zip(row.time);
+    readable.ok_or_else(|| Failure::Usage(format!("key or time of the row of {file} cannot be read")))
 }
 
 /// `--model` and `--context-size` compile the task anew.
@@ -198,41 +217,37 @@ fn summarise(arguments: &Score, answers: &Answers, out: &Path) -> Result<(), Fai
     Ok(())
 }
 
-fn one(arguments: &Score, world: &World, plan: Arc<plan::Plan>, bounds: Bounds, entity: &str) -> Result<(), Failure> {
-    let key = questions::key(world, plan.task.entity, entity)?;
-    let store = world.open_store(false)?;
-    ensure_replayed(world, &store)?;
-    let at = arguments
-        .at
-        .as_deref()
-        .map(|text| questions::time("--at", text))
-        .transpose()?
-        .unwrap_or_else(|| store.newest_time());
-    let scorer = Scorer::new(Arc::clone(&store), Arc::clone(&plan), bounds);
-    let missing = |what: &str| Failure::Usage(format!("{what}; nothing to score for `{entity}` at {at}"));
-    let as_of = scorer.historical(&key, at)?.ok_or_else(|| missing("there is no such row"))?;
-    let context = scorer.context(as_of.cutoff)?.ok_or_else(|| missing("there is no labelled past to predict from"))?;
-    let scored = scorer.score(&context, &key, as_of)?;
-    let in_population = scorer.wanted(&key, as_of)?;
-    print_one(arguments, world, &plan, &store, &key, as_of, &context, scored, in_population)
-}
-
-#[expect(clippy::too_many_arguments, reason = "the parts of one printed score")]
-fn print_one(
-    arguments: &Score,
-    world: &World,
-    plan: &plan::Plan,
-    store: &Store,
-    key: &Key,
+/// One score, and what is told beside it.
+struct One<'a> {
+    world: &'a World,
+    plan: &'a plan::Plan,
+    key: &'a Key,
     as_of: AsOf,
-    context: &FittedContext,
+    context: &'a FittedContext,
     scored: Scored,
     in_population: bool,
-) -> Result<(), Failure> {
+    explanation: Option<Explanation>,
+}
+
+/// Scores one entity, at the newest time unless one is given.
+fn one(arguments: &Score, world: &World, scorer: &Scorer, key: &Key, at: Option<EventTime>) -> Result<(), Failure> {
+    let at = at.unwrap_or_else(|| scorer.store().newest_time());
+    let missing = |what: &str| Failure::Usage(format!("{what}; nothing to score for `{key}` at {at}"));
+    let as_of = scorer.historical(key, at)?.ok_or_else(|| missing("there is no such row"))?;
+    let context = scorer.context(as_of.cutoff)?.ok_or_else(|| missing("there is no labelled past to predict from"))?;
+    let scored = scorer.score(&context, key, as_of)?;
+    let explanation = arguments.explain.then(|| scorer.explain(&context, key, as_of)).transpose()?;
+    let in_population = scorer.wanted(key, as_of)?;
+    let (plan, context) = (scorer.plan(), &context);
+    print_one(arguments.format, &One { world, plan, key, as_of, context, scored, in_population, explanation })
+}
+
+fn print_one(format: Format, one: &One<'_>) -> Result<(), Failure> {
+    let One { world, plan, key, as_of, context, scored, .. } = one;
     let score = relational::Score {
         task: Arc::from(plan.task.name.as_str()),
-        entity: RowKey { table: plan.task.entity, key: key.clone() },
-        prediction: Some(scored.prediction),
+        entity: RowKey { table: plan.task.entity, key: (*key).clone() },
+        prediction: Some(scored.prediction.clone()),
         cutoff: as_of.cutoff,
         sequence: as_of.sequence,
         model: context.model(),
@@ -244,10 +259,13 @@ fn print_one(
         trigger: None,
         truncated: scored.truncated,
     };
-    let record = ScoreRecord::new(&score, store.schema(), &world.origin(), now(), None);
-    let value = record.value.unwrap_or_default();
-    let json: serde_json::Value = serde_json::from_str(&value).map_err(std::io::Error::from)?;
-    if arguments.format == Format::Json {
+    if format == Format::Json {
+        let record = ScoreRecord::new(&score, &world.schema, &world.origin(), now(), None);
+        let value = record.value.unwrap_or_default();
+        let mut json: serde_json::Value = serde_json::from_str(&value).map_err(std::io::Error::from)?;
+        if let Some(explanation) = &one.explanation {
+            json["explanation"] = explanation::to_json(explanation, &world.schema);
+        }
         return Ok(output::print_json(&json)?);
     }
     let mut rows = vec![
@@ -271,8 +289,12 @@ fn print_one(
         "context".into(),
         format!("{} of {} examples, drawn at {}", context.id, context.examples, context.point),
     ]);
-    if !in_population {
+    if !one.in_population {
         rows.push(vec!["note".into(), "not in the task's population at this time".into()]);
     }
-    Ok(output::print_table(&["", &plan.task.name], rows)?)
+    output::print_table(&["", &plan.task.name], rows)?;
+    match &one.explanation {
+        Some(explanation) => Ok(explanation::print(explanation, &world.schema)?),
+        None => Ok(()),
+    }
 }

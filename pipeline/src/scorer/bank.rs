@@ -36,7 +36,8 @@ impl Scorer {
         warnings.extend(fitted.fallback().map(|reason| format!("fell back to {name}: {reason}")));
         let id = context_id(&self.plan, &examples, &mix);
         let count = u32::try_from(examples.anchors.len()).unwrap_or(u32::MAX);
-        let answerer = Answerer::Features { fitted: Box::new(fitted), name, vocabulary };
+        let typical = examples.features.means();
+        let answerer = Answerer::Features { fitted: Box::new(fitted), name, vocabulary, typical };
         Ok(Some(FittedContext { id, point, examples: count, warnings, answerer, classes }))
     }
 

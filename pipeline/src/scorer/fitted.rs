@@ -25,8 +25,9 @@ pub struct FittedContext {
 /// What answers for a context: a member that reads features, or the one that reads neighbourhoods.
 #[derive(Debug)]
 pub(super) enum Answerer {
-    /// A member that reads features, its name, and the category statistics that they are made with.
-    Features { fitted: Box<Fitted>, name: Arc<str>, vocabulary: Arc<Vocabulary> },
+    /// A member that reads features, its name, the category statistics that they are made with, and the features'
+    /// means over the examples.
+    Features { fitted: Box<Fitted>, name: Arc<str>, vocabulary: Arc<Vocabulary>, typical: Vec<f32> },
     /// `kumo-relational`.
     Relational(InContext),
 }

@@ -1,7 +1,7 @@
 //! Between values and the numbers of the learners.
 
-use predictor::learn::{Estimate, Targets};
-use relational::{Prediction, TaskKind, Value};
+use predictor::learn::Targets;
+use relational::{TaskKind, Value};
 
 /// The labels as the learners take them, and the classes in their order.
 pub(super) fn targets(kind: TaskKind, labels: &[&Value]) -> (Targets, Vec<Value>) {
@@ -39,14 +39,5 @@ pub(super) fn prior(targets: &Targets, classes: &[Value], shares: &[(Value, f64)
         Targets::Binary(_) => Some(vec![share(&|value| value.as_f64().is_some_and(|number| number > 0.5))]),
         Targets::Classes { .. } => Some(classes.iter().map(|class| share(&|value| value == class)).collect()),
         Targets::Numbers(_) => None,
-    }
-}
-
-/// The learners' answer in the words of a score.
-pub(super) fn prediction(estimate: Estimate, classes: &[Value]) -> Prediction {
-    match estimate {
-        Estimate::Binary(probability) => Prediction::Binary(probability),
-        Estimate::Classes(shares) => Prediction::Multiclass(classes.iter().cloned().zip(shares).collect()),
-        Estimate::Quantiles(values) => Prediction::Quantiles(values),
     }
 }

@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_64_with_seed};
 
 use super::digest::{digest_key, update_targets};
 use super::draw::Drawn;
-use super::labels::{prediction, prior, targets};
+use super::labels::{prior, targets};
 use super::{Answerer, FittedContext, Scored, Scorer};
 use crate::relational_member::RelationalMember;
 
@@ -59,7 +59,7 @@ impl Scorer {
         let samples: Vec<Sample> = rows.iter().map(|rows| rows.sample.clone()).collect();
         let estimates = member.predict(answerer, &samples)?;
         let scored = rows.iter().zip(estimates).map(|(rows, estimate)| Scored {
-            prediction: prediction(estimate, &context.classes),
+            prediction: estimate.prediction(&context.classes),
             truncated: rows.truncated,
             digest: xxh3_64_with_seed(&rows.digest().to_le_bytes(), context.id.0),
         });

@@ -35,7 +35,12 @@ pub(crate) fn function_name(function: Function) -> &'static str {
 }
 
 /// How a unit is written.
-pub(crate) fn unit_name(unit: TimeUnit) -> &'static str {
+///
+/// # Panics
+///
+/// Never: every unit is listed.
+#[must_use]
+pub fn unit_name(unit: TimeUnit) -> &'static str {
     UNITS.into_iter().find(|(_, listed)| *listed == unit).expect("every unit is listed").0
 }
 

@@ -22,10 +22,12 @@ mod names;
 mod paths;
 mod plan;
 mod rollup;
+mod sources;
 mod stream;
 mod subject;
 #[cfg(test)]
 mod tests;
+mod told;
 mod vocabulary;
 
 use std::sync::Arc;
@@ -38,13 +40,15 @@ use crate::executor::Executor;
 use crate::learn::Past;
 use crate::read_set::Path;
 
-use evaluate::Read;
 use history::History;
 use plan::{Anchor, Clock, Detail, Plan};
 use stream::{Loaded, View};
 
+pub(crate) use evaluate::Read;
 pub(crate) use plan::column_names;
+pub(crate) use sources::{Source, Told};
 pub(crate) use subject::Subject;
+pub(crate) use told::column_of_rows;
 pub use vocabulary::Vocabulary;
 
 /// One question: the entity, and what may be seen.
@@ -133,6 +137,11 @@ impl Featuriser {
         &self.executor
     }
 
+    /// Every source of features, in the order of the features.
+    pub(crate) fn sources(&self) -> Vec<Told> {
+        sources::sources(&self.plan, &self.subject, &self.executor)
+    }
+
     /// Every way by which a row reads something.
     pub(crate) fn paths(&self) -> Vec<Path> {
         paths::paths(&self.plan, &self.subject, &self.executor, &self.options)
@@ -160,8 +169,23 @@ impl Featuriser {
         query: &Query,
         out: &mut Vec<f32>,
     ) -> Result<Facts, Error> {
-        let snapshot = store.as_of(query.as_of);
-        let read = self.read(&snapshot, query)?;
+        self.row_in(&store.as_of(query.as_of), vocabulary, &query.entity, out)
+    }
+
+    /// As [`Self::row`], of a snapshot that may lack a row.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    pub fn row_in(
+        &self,
+        snapshot: &Snapshot,
+        vocabulary: &Vocabulary,
+        entity: &Key,
+        out: &mut Vec<f32>,
+    ) -> Result<Facts, Error> {
+        let query = &Query { entity: entity.clone(), as_of: snapshot.bounds() };
+        let read = self.read(snapshot, query)?;
         out.reserve(self.plan.features.len());
         for feature in &self.plan.features {
             let value = read.value(&self.plan, &self.tables, vocabulary, feature);
@@ -172,7 +196,7 @@ impl Featuriser {
         }
         Ok(Facts {
             truncated: read.streams.iter().any(|stream| stream.truncated),
-            past: self.past(&snapshot, query, &read)?,
+            past: self.past(snapshot, query, &read)?,
         })
     }
 

@@ -1,5 +1,7 @@
 //! What fitting gives.
 
+use relational::{Prediction, Value};
+
 use super::Member;
 use super::auto::Mixed;
 use super::binary::Binary;
@@ -18,6 +20,29 @@ pub enum Estimate {
     Classes(Vec<f64>),
     /// Values at [`relational::Prediction::LEVELS`], never decreasing.
     Quantiles([f64; 9]),
+}
+
+impl Estimate {
+    /// In the words of a score; `classes` are in the learner's order.
+    #[must_use]
+    pub fn prediction(self, classes: &[Value]) -> Prediction {
+        match self {
+            Self::Binary(probability) => Prediction::Binary(probability),
+            Self::Classes(shares) => Prediction::Multiclass(classes.iter().cloned().zip(shares).collect()),
+            Self::Quantiles(values) => Prediction::Quantiles(values),
+        }
+    }
+}
+
+/// A part of an answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Part {
+    /// The member that gave it.
+    pub name: String,
+    /// How much it counts.
+    pub weight: f64,
+    /// What it says alone.
+    pub estimate: Estimate,
 }
 
 /// What a fit says of itself. Held-out figures are of the member that answers: for every example the prediction that
@@ -93,6 +118,27 @@ impl Fitted {
             Model::Corrected(corrected) => corrected.predict(features, past),
             Model::Mixed(mixed) => mixed.predict(features, past),
         }
+    }
+
+    /// What the answer for a query is made of: every expert of a mix, or what a network corrects; otherwise the answer
+    /// alone.
+    #[must_use]
+    pub fn parts(&self, features: &[f32], past: &Past) -> Vec<Part> {
+        match &self.model {
+            Model::Mixed(mixed) => mixed.parts(features, past),
+            Model::Corrected(corrected) => {
+                let anchor = if corrected.is_learned() { Member::Baseline } else { Member::LastK };
+                let estimate = corrected.uncorrected(features, past);
+                vec![Part { name: anchor.name().to_owned(), weight: 1.0, estimate }]
+            }
+            _ => vec![Part { name: self.name(), weight: 1.0, estimate: self.predict(features, past) }],
+        }
+    }
+
+    /// What turns the parts into the answer.
+    #[must_use]
+    pub fn added_to_parts(&self) -> &'static str {
+        if matches!(self.model, Model::Corrected(_)) { "correction" } else { "calibration" }
     }
 
     /// The member that answers: the one that was asked for, or the one that it fell back to.

@@ -48,6 +48,21 @@ impl Matrix {
     pub fn columns(&self) -> usize {
         self.columns
     }
+
+    /// The mean of each column's values; not a number where all are missing.
+    #[must_use]
+    pub fn means(&self) -> Vec<f32> {
+        let mut sums = vec![(0.0, 0.0); self.columns];
+        for row in 0..self.rows {
+            for ((sum, count), value) in sums.iter_mut().zip(self.row(row)).filter(|(_, value)| value.is_finite()) {
+                *sum += f64::from(*value);
+                *count += 1.0;
+            }
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "features are single precision")]
+        let mean = |(sum, count): (f64, f64)| (sum / count) as f32;
+        sums.into_iter().map(mean).collect()
+    }
 }
 
 #[cfg(test)]
@@ -60,5 +75,14 @@ mod tests {
         matrix.push_row(&[]);
         matrix.push_row(&[]);
         assert_eq!((matrix.rows(), matrix.columns(), matrix.row(1).len()), (2, 0, 0));
+    }
+
+    #[test]
+    fn means_are_of_what_is_there() {
+        let mut matrix = Matrix::new(3);
+        for row in [[1.0, f32::NAN, f32::NAN], [2.0, 5.0, f32::INFINITY]] {
+            matrix.push_row(&row);
+        }
+        assert!(matches!(matrix.means()[..], [1.5, 5.0, missing] if missing.is_nan()));
     }
 }

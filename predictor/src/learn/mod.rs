@@ -42,7 +42,7 @@ use thiserror::Error;
 
 pub use auto::Mix;
 pub use examples::{Examples, Past, Targets};
-pub use fitted::{Diagnostics, Estimate, Fitted};
+pub use fitted::{Diagnostics, Estimate, Fitted, Part};
 pub use last_k::Source;
 pub use matrix::Matrix;
 

@@ -102,10 +102,18 @@ impl Sampler {
     ///
     /// When the store cannot be read.
     pub fn sample(&self, store: &Store, query: &Query) -> Result<Subgraph, Error> {
-        let snapshot = store.as_of(query.as_of);
-        let entity = RowKey { table: self.subject.entity, key: query.entity.clone() };
+        self.sample_in(&store.as_of(query.as_of), &query.entity)
+    }
+
+    /// As [`Self::sample`], of a snapshot that may lack a row.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    pub fn sample_in(&self, snapshot: &Snapshot, entity: &Key) -> Result<Subgraph, Error> {
+        let entity = RowKey { table: self.subject.entity, key: entity.clone() };
         let Some(version) = snapshot.row(&entity)? else { return Ok(Subgraph::default()) };
-        let end = self.subject.end(query.as_of.cutoff, &version);
+        let end = self.subject.end(snapshot.bounds().cutoff, &version);
         let mut growth = Growth { sampler: self, snapshot, end, graph: Subgraph::default(), places: BTreeMap::new() };
         growth.place(entity, version, 0);
         let mut from = 0;
@@ -154,7 +162,7 @@ impl Sampler {
 /// A subgraph that is being grown.
 struct Growth<'a> {
     sampler: &'a Sampler,
-    snapshot: Snapshot,
+    snapshot: &'a Snapshot,
     end: EventTime,
     graph: Subgraph,
     places: BTreeMap<RowKey, usize>,

@@ -69,7 +69,7 @@ impl Corrected {
     }
 
     /// The answer of the anchor alone.
-    pub(super) fn uncorrected(&self, features: &[f32], past: &Past) -> Estimate {
+    pub(crate) fn uncorrected(&self, features: &[f32], past: &Past) -> Estimate {
         let answers: Vec<Answer> = self.anchor.read(features, past).iter().map(Reading::answer).collect();
         self.anchor.answer(&answers, past)
     }
@@ -78,6 +78,11 @@ impl Corrected {
 impl Context {
     fn new(network: &Network, examples: &Examples, question: &Question, learned: bool) -> Option<Self> {
         let sight = Sight::fit(network.config(), examples, question, learned)?;
+    /// Whether the anchor knows more than `last-k`.
+    pub(crate) fn is_learned(&self) -> bool {
+        self.anchor.learned
+    }
+
         let encoded = network.encode(&Prepared::of_context(&sight, examples, question));
         Some(Self { sight, encoded })
     }

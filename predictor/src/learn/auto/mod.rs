@@ -12,7 +12,7 @@ mod simplex;
 mod tests;
 
 use super::examples::{Examples, Past, Targets};
-use super::fitted::{Estimate, Fitted, Model, Report};
+use super::fitted::{Estimate, Fitted, Model, Part, Report};
 use super::metrics::{auroc, count};
 use super::platt::{Logistic, probability};
 use super::{FitError, Member, fit_member};
@@ -219,6 +219,16 @@ impl Mixed {
                 Estimate::Quantiles(values)
             }
         }
+    }
+
+    /// What each expert says, and how much it counts.
+    pub(super) fn parts(&self, features: &[f32], past: &Past) -> Vec<Part> {
+        let part = |(weight, part): &(f64, Fitted)| {
+            let estimate = part.predict(features, past);
+            let examples = part.diagnostics().examples;
+            Part { name: format!("{} of {examples} examples", part.name()), weight: *weight, estimate }
+        };
+        self.parts.iter().map(part).collect()
     }
 
     /// The members that answer and how much each counts, the heaviest first: `baseline 0.62, trees 0.38`.
