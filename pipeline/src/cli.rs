@@ -55,6 +55,8 @@ pub enum Command {
     Score(Score),
     /// Label the rows of a file: what the task's target came out to be after each row's time.
     Labels(Labels),
+    /// Go on training foreshore-small on a task's own past, and keep the weights if they are clearly better.
+    FineTune(FineTune),
     /// Look into a store.
     Inspect(Inspect),
     /// Manage the Kafka topics that Foreshore writes.
@@ -183,11 +185,11 @@ pub struct Score {
     /// Examples in a context, instead of the config's.
     #[arg(long, value_name = "N")]
     pub context_size: Option<usize>,
-    /// How to print one entity's score, or the summary.
-    #[arg(long, value_enum, default_value_t = Format::Table)]
     /// Also say why: what the score is made of, and which columns and rows move it. With --at FILE for one row only.
     #[arg(long)]
     pub explain: bool,
+    /// How to print one entity's score, or the summary.
+    #[arg(long, value_enum, default_value_t = Format::Table)]
     pub format: Format,
 }
 
@@ -210,6 +212,35 @@ pub struct Labels {
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
     /// How to print the summary.
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+}
+
+/// `fine-tune`
+#[derive(Debug, Args)]
+pub struct FineTune {
+    /// Where from.
+    #[command(flatten)]
+    pub common: Common,
+    /// The task.
+    #[arg(long, value_name = "NAME")]
+    pub task: String,
+    /// The folder that the weights are written to, if they are better: `weights` of the task's config.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Nothing after this time is read; the newest time when absent.
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// Decides every draw: the same seed gives the same weights.
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Labelled examples to learn from and to be judged on, the newest.
+    #[arg(long, value_name = "N", default_value_t = 12_000)]
+    pub examples: usize,
+    /// Steps of each training at most.
+    #[arg(long, value_name = "N", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    pub steps: u64,
+    /// How to print the outcome.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub format: Format,
 }

@@ -22,4 +22,5 @@ pub mod plan;
 pub mod relational_member;
 pub mod scorer;
 mod tables;
+pub mod tuned;
 pub mod world;

@@ -14,6 +14,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::config::{ConfigError, Document, Emit, TaskSettings, nearest};
 use crate::relational_member::RelationalMember;
+use crate::tuned::{self, TunedNetwork};
 
 /// A compiled task.
 #[derive(Debug, Clone)]
@@ -30,6 +31,8 @@ pub struct Plan {
     pub member: Member,
     /// The member that reads neighbourhoods, where it is asked for instead.
     pub relational: Option<Arc<RelationalMember>>,
+    /// Weights of the task's own, for `foreshore-small`.
+    pub tuned: Option<Arc<TunedNetwork>>,
     /// What contexts are wanted.
     pub context: ContextSpec,
     /// How often a context is drawn anew, in microseconds of event time; `None` for what suits the horizon.
@@ -79,16 +82,37 @@ impl Plan {
         };
         let read_set = ReadSet::new(&featuriser, relational.as_ref().map(|member| member.sampler()));
         let member = Member::parse(&settings.model).unwrap_or(Member::Baseline);
+        let tuned = tuned_network(settings, member, &task, schema, document)?;
         let context = context_spec(settings, member, featuriser.names().len());
         let from = settings.from.unwrap_or(EventTime::MIN);
         let (refresh, corrections) = (settings.refresh, settings.corrections);
-        Ok(Self { task, executor, featuriser, read_set, member, relational, context, refresh, emit, corrections, from })
+        Ok(Self {
+            task,
+            executor,
+            featuriser,
+            read_set,
+            member,
+            relational,
+            tuned,
+            context,
+            refresh,
+            emit,
+            corrections,
+            from,
+        })
     }
 
     /// The same task, and the same contexts, for another member of the predictor's family.
     #[must_use]
     pub fn with_member(&self, member: Member) -> Self {
-        Self { member, relational: None, ..self.clone() }
+        Self { member, relational: None, tuned: None, ..self.clone() }
+    }
+
+    /// The same task with contexts of at most this size.
+    #[must_use]
+    pub fn with_context_size(&self, size: usize) -> Self {
+        let context = ContextSpec { size: size.min(self.context.size_max), ..self.context.clone() };
+        Self { context, ..self.clone() }
     }
 
     /// The name of the member that is asked for.
@@ -123,6 +147,23 @@ impl Plan {
         let step = here.since(self.refresh_point(here.plus(-1)));
         floor(here, step.saturating_mul(4)).min(point)
     }
+}
+
+/// The weights that the task's config names, where the member takes any.
+fn tuned_network(
+    settings: &TaskSettings,
+    member: Member,
+    task: &Task,
+    schema: &Schema,
+    document: &Document,
+) -> Result<Option<Arc<TunedNetwork>>, ConfigError> {
+    let Some(folder) = settings.weights.as_ref().filter(|_| member == Member::Small) else { return Ok(None) };
+    let read = tuned::read(folder, &pql::print(task, schema));
+    let wrong = |error: tuned::TunedError| {
+        let error = document.error(&["tasks", settings.name.as_str(), "weights"], error.to_string());
+        error.hint("`foreshore fine-tune` makes weights for a task; without `weights` those in the program are used")
+    };
+    Ok(Some(Arc::new(read.map_err(wrong)?)))
 }
 
 fn floor(time: EventTime, step: i64) -> EventTime {

@@ -39,6 +39,9 @@ pub enum Failure {
     /// The predictor failed.
     #[error("{0}")]
     Predictor(#[from] predictor::Error),
+    /// Training failed.
+    #[error("{0}")]
+    Training(#[from] predictor::small::Error),
     /// Weights cannot be read or are not whole.
     #[error("{0}")]
     Checkpoint(#[from] predictor::model::checkpoint::CheckpointError),

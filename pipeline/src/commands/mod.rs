@@ -2,6 +2,7 @@
 
 mod check;
 mod dlq;
+mod fine_tune;
 mod inspect;
 mod labels;
 mod model;
@@ -33,6 +34,7 @@ pub fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Run(arguments) => run::run(&arguments),
         Command::Replay(arguments) => replay::replay(&arguments),
         Command::Score(arguments) => score::score(&arguments),
+        Command::FineTune(arguments) => fine_tune::run(&arguments),
         Command::Labels(arguments) => labels::labels(&arguments),
         Command::Inspect(arguments) => inspect::inspect(&arguments),
         Command::Topics(arguments) => topics::topics(&arguments),

@@ -80,6 +80,10 @@ fn override_model(world: &mut World, arguments: &Score) -> Result<(), Failure> {
                 in_context::NAME
             )));
         }
+        if task.model != *model {
+            // They belong to the config's model.
+            task.weights = None;
+        }
         task.model.clone_from(model);
     }
     if arguments.weights.is_some() {

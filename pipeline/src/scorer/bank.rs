@@ -3,12 +3,13 @@
 use std::sync::{Arc, PoisonError};
 
 use lru::LruCache;
+use predictor::context::Selection;
 use predictor::features::Vocabulary;
 use predictor::learn::{self, Examples, Matrix, Member, Mix};
-use relational::{EventTime, Value};
+use relational::{AsOf, EventTime, Value};
 
 use super::digest::{context_id, digest_key};
-use super::draw::Drawn;
+use super::draw::{Draw, Drawn};
 use super::labels::{prior, targets};
 use super::{Answerer, FittedContext, Scorer};
 
@@ -28,11 +29,14 @@ impl Scorer {
         let (fitted, mix) = if self.plan.member == Member::Auto {
             let mix = self.mix(point, &examples)?;
             (mix.fit(&examples, seed), mix.fingerprint())
+        } else if let Some(tuned) = &self.plan.tuned {
+            (learn::fit_small(&examples, seed, &tuned.network), tuned.digest.to_le_bytes().to_vec())
         } else {
             (learn::fit(self.plan.member, &examples, seed), Vec::new())
         };
         let fitted = fitted.expect("a selection makes consistent examples");
-        let name: Arc<str> = Arc::from(fitted.name());
+        let own = self.plan.tuned.is_some() && fitted.member() == Member::Small;
+        let name: Arc<str> = Arc::from(fitted.name() + if own { " (fine-tuned)" } else { "" });
         warnings.extend(fitted.fallback().map(|reason| format!("fell back to {name}: {reason}")));
         let id = context_id(&self.plan, &examples, &mix);
         let count = u32::try_from(examples.anchors.len()).unwrap_or(u32::MAX);
@@ -71,6 +75,34 @@ impl Scorer {
             return Ok(None);
         }
         let vocabulary = self.vocabulary(point)?;
+        self.fill(selection, point, draw, vocabulary).map(Some)
+    }
+
+    /// The task's labelled past that was known at `point`, to train on. Its category statistics are those of the time
+    /// before which two fifths of the examples were taken, so that the newer ones see nothing of later times in them.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    pub fn labelled(&self, point: EventTime) -> Result<Option<Examples>, predictor::Error> {
+        let draw = self.draws.at(&self.store, Drawn::Context, point)?;
+        let selection = self.select(point, draw)?;
+        let mut anchors: Vec<EventTime> = selection.examples.iter().map(|example| example.anchor).collect();
+        anchors.sort_unstable();
+        let Some(early) = anchors.get(anchors.len() * 2 / 5) else { return Ok(None) };
+        let at = AsOf::historical(*early, draw.sequence);
+        let vocabulary = Arc::new(self.plan.featuriser.vocabulary(&self.store, at)?);
+        Ok(Some(self.fill(selection, point, draw, vocabulary)?.examples))
+    }
+
+    /// Makes the features of a selection.
+    fn fill(
+        &self,
+        selection: Selection,
+        point: EventTime,
+        draw: Draw,
+        vocabulary: Arc<Vocabulary>,
+    ) -> Result<Bank, predictor::Error> {
         let rows = self.example_rows(&selection.examples, point, draw, &vocabulary)?;
         let mut features = Matrix::new(self.plan.featuriser.names().len());
         let mut past = Vec::with_capacity(rows.len());
@@ -84,6 +116,6 @@ impl Scorer {
         let anchors = selection.examples.iter().map(|example| example.anchor).collect();
         let group = selection.examples.iter().map(|example| digest_key(&example.entity)).collect();
         let examples = Examples { features, past, targets, prior, anchors, group };
-        Ok(Some(Bank { examples, classes, warnings: selection.warnings, vocabulary }))
+        Ok(Bank { examples, classes, warnings: selection.warnings, vocabulary })
     }
 }

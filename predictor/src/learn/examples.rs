@@ -144,7 +144,7 @@ impl Examples {
     }
 
     /// The examples at these places, in their order.
-    pub(super) fn select(&self, places: &[usize]) -> Self {
+    pub(crate) fn select(&self, places: &[usize]) -> Self {
         let mut features = Matrix::new(self.features.columns());
         places.iter().for_each(|place| features.push_row(self.features.row(*place)));
         Self {

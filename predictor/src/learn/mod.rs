@@ -50,6 +50,7 @@ pub(crate) use metrics::count;
 pub(crate) use normal::normal_score;
 pub(crate) use platt::log_odds;
 
+use crate::small::Corrector;
 use fitted::Model;
 use learner::Kind;
 
@@ -148,11 +149,21 @@ pub fn fit(member: Member, examples: &Examples, seed: u64) -> Result<Fitted, Fit
     Ok(fit_member(member, &examples))
 }
 
+/// As [`fit`], `foreshore-small` with a network of one's own.
+///
+/// # Errors
+///
+/// As [`fit`].
+pub fn fit_small(examples: &Examples, seed: u64, network: &Corrector) -> Result<Fitted, FitError> {
+    examples.check()?;
+    Ok(small::fit(&examples.canonical(seed), network))
+}
+
 /// Fits examples that are consistent and in canonical order.
 fn fit_member(member: Member, examples: &Examples) -> Fitted {
     match member {
         Member::Auto => Mix::safe().fit_canonical(examples),
-        Member::Small => small::fit(examples),
+        Member::Small => small::fit(examples, &Corrector::shipped()),
         Member::Trees if examples.features.rows() < TREES_EXAMPLES_MIN => {
             let reason = format!("{} examples: trees need {TREES_EXAMPLES_MIN}", examples.features.rows());
             fit_alone(Some(Kind::Ridge), examples).instead(reason)

@@ -4,12 +4,12 @@ use super::Member;
 use super::anchor::Anchor;
 use super::examples::Examples;
 use super::fitted::{Fitted, Model};
-use crate::small::Corrected;
+use crate::small::{Corrected, Corrector};
 
 /// Fits to examples in canonical order.
-pub(super) fn fit(examples: &Examples) -> Fitted {
+pub(super) fn fit(examples: &Examples, network: &Corrector) -> Fitted {
     let (anchor, questions) = Anchor::fit(examples);
-    let trial = Corrected::try_out(examples);
+    let trial = Corrected::try_out(network, examples);
     if let Some(trial) = trial.filter(|trial| trial.network > trial.anchor + trial.error) {
         let reason = format!(
             "on the newest {} examples the network lost {:.4} and its anchor {:.4} (standard error {:.4})",
@@ -18,7 +18,7 @@ pub(super) fn fit(examples: &Examples) -> Fitted {
         return alone(anchor).instead(reason);
     }
     let mut report = anchor.report().clone();
-    let Some(corrected) = Corrected::fit(anchor.clone(), &questions, examples) else {
+    let Some(corrected) = Corrected::fit(network, anchor.clone(), &questions, examples) else {
         return alone(anchor).instead("there is nothing that a network could tell apart".into());
     };
     report.fallback = None;

@@ -12,16 +12,30 @@ use crate::learn::{Estimate, Examples, Past};
 /// So many classes, the most frequent, are corrected; the others keep the anchor's answer.
 const CLASSES_MAX: usize = 12;
 
-/// The network in the binary.
-pub(super) static SHIPPED: LazyLock<Arc<Network>> = LazyLock::new(|| {
-    let bytes = include_bytes!("../../weights/foreshore-small.safetensors");
-    Arc::new(Network::new(&Weights::from_bytes(bytes).expect("a test reads the weights in the binary")))
-});
+/// A network that corrects baselines.
+#[derive(Debug, Clone)]
+pub struct Corrector(Arc<Network>);
+
+static SHIPPED: LazyLock<Corrector> = LazyLock::new(|| Corrector::new(&Weights::shipped()));
+
+impl Corrector {
+    /// The network in the binary.
+    #[must_use]
+    pub fn shipped() -> Self {
+        SHIPPED.clone()
+    }
+
+    /// With weights of one's own.
+    #[must_use]
+    pub fn new(weights: &Weights) -> Self {
+        Self(Arc::new(Network::new(weights)))
+    }
+}
 
 /// A baseline that the network corrects.
 #[derive(Debug, Clone)]
 pub(crate) struct Corrected {
-    network: Arc<Network>,
+    network: Corrector,
     anchor: Anchor,
     /// For each question of the anchor; `None` where the anchor answers alone.
     contexts: Vec<Option<Context>>,
@@ -37,12 +51,8 @@ struct Context {
 impl Corrected {
     /// Encodes examples in canonical order, for an anchor that was fitted to them. `None` where no question can be
     /// asked.
-    pub(crate) fn fit(anchor: Anchor, questions: &[Question], examples: &Examples) -> Option<Self> {
-        Self::by(&SHIPPED, anchor, questions, examples)
-    }
-
-    pub(super) fn by(
-        network: &Arc<Network>,
+    pub(crate) fn fit(
+        network: &Corrector,
         anchor: Anchor,
         questions: &[Question],
         examples: &Examples,
@@ -50,22 +60,27 @@ impl Corrected {
         let frequent = frequent(questions);
         let context = |(place, question): (usize, &Question)| {
             let asked = frequent.contains(&place);
-            asked.then(|| Context::new(network, examples, question, anchor.learned)).flatten()
+            asked.then(|| Context::new(&network.0, examples, question, anchor.learned)).flatten()
         };
         let contexts: Vec<Option<Context>> = questions.iter().enumerate().map(context).collect();
         let any = contexts.iter().any(Option::is_some);
-        any.then(|| Self { network: Arc::clone(network), anchor, contexts })
+        any.then(|| Self { network: network.clone(), anchor, contexts })
     }
 
     /// The answer to a query.
     pub(crate) fn predict(&self, features: &[f32], past: &Past) -> Estimate {
         let readings = self.anchor.read(features, past);
         let answer = |(context, reading): (&Option<Context>, &Reading)| match context {
-            Some(context) => context.answer(&self.network, features, past, reading),
+            Some(context) => context.answer(&self.network.0, features, past, reading),
             None => reading.answer(),
         };
         let answers: Vec<Answer> = self.contexts.iter().zip(&readings).map(answer).collect();
         self.anchor.answer(&answers, past)
+    }
+
+    /// Whether the anchor knows more than `last-k`.
+    pub(crate) fn is_learned(&self) -> bool {
+        self.anchor.learned
     }
 
     /// The answer of the anchor alone.
@@ -78,11 +93,6 @@ impl Corrected {
 impl Context {
     fn new(network: &Network, examples: &Examples, question: &Question, learned: bool) -> Option<Self> {
         let sight = Sight::fit(network.config(), examples, question, learned)?;
-    /// Whether the anchor knows more than `last-k`.
-    pub(crate) fn is_learned(&self) -> bool {
-        self.anchor.learned
-    }
-
         let encoded = network.encode(&Prepared::of_context(&sight, examples, question));
         Some(Self { sight, encoded })
     }
@@ -117,14 +127,14 @@ mod tests {
 
     const ASKS: [Ask; 3] = [Ask::Whether, Ask::Which, Ask::HowMuch];
 
-    fn network(values: Vec<f32>) -> Arc<Network> {
-        Arc::new(Network::new(&Weights::new(TINY, values)))
+    fn network(values: Vec<f32>) -> Corrector {
+        Corrector::new(&Weights::new(TINY, values))
     }
 
-    fn corrected(network: &Arc<Network>, examples: &Examples) -> Corrected {
+    fn corrected(network: &Corrector, examples: &Examples) -> Corrected {
         let examples = examples.canonical(1);
         let (anchor, questions) = Anchor::fit(&examples);
-        Corrected::by(network, anchor, &questions, &examples).unwrap()
+        Corrected::fit(network, anchor, &questions, &examples).unwrap()
     }
 
     fn numbers(estimate: &Estimate) -> Vec<f64> {
@@ -150,10 +160,10 @@ mod tests {
             let trained = parameters.net.answer(&TINY, &batch).unwrap();
             let log_odds = trained.log_odds.to_vec2::<f32>().unwrap();
             let quantiles = trained.quantiles.to_vec3::<f32>().unwrap();
-            let encoded = network.encode(&prepared);
+            let encoded = network.0.encode(&prepared);
             for (place, start) in prepared.starts.iter().enumerate() {
                 let anchor = Answer { log_odds: start.log_odds.into(), quantiles: start.quantiles.map(f64::from) };
-                let answer = network.answer(&encoded, &prepared.row(context + place), start, &anchor);
+                let answer = network.0.answer(&encoded, &prepared.row(context + place), start, &anchor);
                 let pairs = quantiles[0][place].iter().zip(answer.quantiles);
                 for (trained, answered) in pairs.chain([(&log_odds[0][place], answer.log_odds)]) {
                     assert!((f64::from(*trained) - answered).abs() < 1e-5, "{ask:?}: {trained} {answered}");
@@ -165,7 +175,7 @@ mod tests {
     #[test]
     fn an_untrained_network_is_its_anchor() {
         let untrained = Trainer::new(&TINY, &Schedule::default(), 1).unwrap().weights();
-        let network = Arc::new(Network::new(&untrained));
+        let network = Corrector::new(&untrained);
         for ask in ASKS {
             let episode = episode(ask, 200, 9, 7, 3);
             let corrected = corrected(&network, &episode.context);
@@ -198,12 +208,12 @@ mod tests {
     #[test]
     fn a_bad_network_is_found_out_and_a_silent_one_is_not() {
         let examples = episode(Ask::Whether, 200, 9, 7, 3).context.canonical(1);
-        let bad = Corrected::try_out_by(&network(dense(&TINY, 7)), &examples).unwrap();
+        let bad = Corrected::try_out(&network(dense(&TINY, 7)), &examples).unwrap();
         assert!(bad.network > bad.anchor + bad.error && bad.examples == 40, "{bad:?}");
         let silent = Trainer::new(&TINY, &Schedule::default(), 1).unwrap().weights();
-        let silent = Corrected::try_out_by(&Arc::new(Network::new(&silent)), &examples).unwrap();
+        let silent = Corrected::try_out(&Corrector::new(&silent), &examples).unwrap();
         assert_eq!(silent.network.to_bits(), silent.anchor.to_bits());
-        assert_eq!(Corrected::try_out_by(&network(dense(&TINY, 7)), &examples.part(0..99)), None);
+        assert_eq!(Corrected::try_out(&network(dense(&TINY, 7)), &examples.part(0..99)), None);
     }
 
     #[test]

@@ -32,6 +32,7 @@ mod state;
 mod tests;
 mod train;
 mod trial;
+mod tune;
 mod weights;
 
 use crate::learn::Examples;
@@ -39,10 +40,12 @@ use crate::learn::Examples;
 pub use config::{Config, Schedule};
 pub use error::Error;
 pub(crate) use member::Corrected;
+pub use member::Corrector;
 
 pub use evaluate::{Compared, Pair, Scores, evaluate};
 pub use prepare::{Prepared, prepare};
 pub use train::{Loss, Trainer};
+pub use tune::{FoldScore, Gain, Tuned, Tuning, fine_tune};
 pub use weights::Weights;
 
 /// What the network learns from and is judged on: a labelled context, and queries of the same task whose targets are

@@ -39,6 +39,15 @@ impl Trainer {
         Ok(Self { config: *config, optimiser: Optimiser::new(&slots(config), *schedule, seed) })
     }
 
+    /// Goes on from weights, with an optimiser that remembers nothing.
+    #[must_use]
+    pub fn from_weights(weights: &Weights, schedule: &Schedule) -> Self {
+        let config = *weights.config();
+        let (values, zeros) = (weights.values().to_vec(), vec![0.0; weights.values().len()]);
+        let parts = [values.clone(), zeros.clone(), zeros, values];
+        Self { config, optimiser: Optimiser::from_parts(&slots(&config), *schedule, 0, parts) }
+    }
+
     /// One step along the mean gradient of a batch. Episodes of equal size are computed together.
     ///
     /// # Errors

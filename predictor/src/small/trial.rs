@@ -1,9 +1,6 @@
 //! Whether the network's corrections are worth it: both are fitted to the older examples and judged on the newest.
 
-use std::sync::Arc;
-
-use super::infer::Network;
-use super::member::{Corrected, SHIPPED};
+use super::member::{Corrected, Corrector};
 use crate::learn::anchor::Anchor;
 use crate::learn::{Estimate, Examples, Targets, count, metrics};
 
@@ -31,11 +28,7 @@ pub(crate) struct Trial {
 impl Corrected {
     /// Fits to the older of examples in canonical order, and answers the newest, at the older ones' shares of classes.
     /// `None` when there are too few, or nothing can be asked.
-    pub(crate) fn try_out(examples: &Examples) -> Option<Trial> {
-        Self::try_out_by(&SHIPPED, examples)
-    }
-
-    pub(super) fn try_out_by(network: &Arc<Network>, examples: &Examples) -> Option<Trial> {
+    pub(crate) fn try_out(network: &Corrector, examples: &Examples) -> Option<Trial> {
         let rows = examples.features.rows();
         let older = rows - rows / HELD_BACK_ONE_IN;
         if rows - older < HELD_BACK_MIN {
@@ -43,7 +36,7 @@ impl Corrected {
         }
         let older = Examples { prior: None, ..examples.part(0..older) };
         let (anchor, questions) = Anchor::fit(&older);
-        let fitted = Self::by(network, anchor, &questions, &older)?;
+        let fitted = Self::fit(network, anchor, &questions, &older)?;
         Some(Trial::new(&fitted, &examples.part(older.features.rows()..rows)))
     }
 }
@@ -56,10 +49,7 @@ impl Trial {
         };
         let estimates: Vec<Estimate> = ask(Corrected::predict);
         let anchors: Vec<Estimate> = ask(Corrected::uncorrected);
-        let losses = |estimates: &[Estimate]| -> Vec<f64> {
-            estimates.iter().enumerate().map(|(row, estimate)| loss(estimate, &newest.targets, row)).collect()
-        };
-        let (network, anchor) = (losses(&estimates), losses(&anchors));
+        let [network, anchor] = [&estimates, &anchors].map(|estimates| losses(estimates, &newest.targets));
         let mean = |values: &[f64]| values.iter().sum::<f64>() / count(rows);
         let differences: Vec<f64> = network.iter().zip(&anchor).map(|(network, anchor)| network - anchor).collect();
         let centre = mean(&differences);
@@ -78,6 +68,28 @@ impl Trial {
         let (network, anchor) = (mean(&network), mean(&anchor));
         Self { examples: rows, network, anchor, error, auroc, log_loss, mean_absolute_error }
     }
+}
+
+/// The losses of single answers.
+pub(super) struct Answered {
+    pub(super) network: Vec<f64>,
+    pub(super) anchor: Vec<f64>,
+}
+
+/// Answers queries by a network that was fitted to a context, and by its anchor. `None` where nothing can be asked.
+pub(super) fn answered(network: &Corrector, context: &Examples, queries: &Examples) -> Option<Answered> {
+    let (anchor, questions) = Anchor::fit(context);
+    let fitted = Corrected::fit(network, anchor, &questions, context)?;
+    let ask = |answer: fn(&Corrected, &[f32], &crate::learn::Past) -> Estimate| {
+        let answers =
+            (0..queries.features.rows()).map(|row| answer(&fitted, queries.features.row(row), &queries.past[row]));
+        losses(&answers.collect::<Vec<Estimate>>(), &queries.targets)
+    };
+    Some(Answered { network: ask(Corrected::predict), anchor: ask(Corrected::uncorrected) })
+}
+
+fn losses(estimates: &[Estimate], targets: &Targets) -> Vec<f64> {
+    estimates.iter().enumerate().map(|(row, estimate)| loss(estimate, targets, row)).collect()
 }
 
 fn loss(estimate: &Estimate, targets: &Targets, row: usize) -> f64 {

@@ -23,6 +23,23 @@ impl Weights {
         Self { config, values }
     }
 
+    /// Those in the binary.
+    ///
+    /// # Panics
+    ///
+    /// Never: a test reads them.
+    #[must_use]
+    pub fn shipped() -> Self {
+        let bytes = include_bytes!("../../weights/foreshore-small.safetensors");
+        Self::from_bytes(bytes).expect("a test reads the weights in the binary")
+    }
+
+    /// Equal digests mean equal weights.
+    #[must_use]
+    pub fn digest(&self) -> u64 {
+        xxhash_rust::xxh3::xxh3_64(&self.to_bytes())
+    }
+
     /// The dimensions of the network.
     #[must_use]
     pub fn config(&self) -> &Config {
