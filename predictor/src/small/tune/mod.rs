@@ -149,12 +149,13 @@ impl Judged {
             (false, _) => (shipped, "the shipped weights"),
             (true, false) => (anchor, "the baseline alone"),
         };
+        let asked = self.gains[0].len();
+        let tuned = self.scores.iter().map(|fold| fold.tuned * count(fold.asked)).sum::<f64>() / count(asked);
         Some(format!(
-            "on {} examples of {} folds the loss was {:.4} less than that of {whom}, which is not more than its standard \
-             error of {:.4}",
-            self.gains[0].len(),
+            "on {asked} examples of {} folds it lost {tuned:.4} and {whom} {:.4}: not less by more than the standard error \
+             of their difference, {:.4}",
             self.scores.len(),
-            gain.mean,
+            tuned + gain.mean,
             gain.error
         ))
     }
