@@ -7,6 +7,7 @@ use predictor::executor::Executor;
 use predictor::features::{FeatureOptions, Featuriser};
 use predictor::in_context;
 use predictor::learn::Member;
+use predictor::ranking::Ranker;
 use predictor::read_set::ReadSet;
 use relational::limits::{CONTEXT_EXAMPLES_MAX, CONTEXT_VALUES_MAX};
 use relational::{EventTime, Schema, Task};
@@ -21,10 +22,14 @@ use crate::tuned::{self, TunedNetwork};
 pub struct Plan {
     /// The resolved query.
     pub task: Arc<Task>,
-    /// Labels, population and assumption.
+    /// Labels, population and assumption; of a forecast those of its first timeframe.
     pub executor: Arc<Executor>,
-    /// Features.
+    /// One per timeframe of a forecast, the first included; for every other task that one alone.
+    pub timeframes: Vec<Arc<Executor>>,
+    /// Features of the entity.
     pub featuriser: Featuriser,
+    /// Candidates and their features, where rows of another table are ranked.
+    pub ranker: Option<Arc<Ranker>>,
     /// What a score reads, and its inverse.
     pub read_set: ReadSet,
     /// The predictor's member that is asked for, where it reads features.
@@ -52,44 +57,34 @@ impl Plan {
     ///
     /// With the place in the config, when the query does not fit the schema or cannot be served.
     pub fn compile(settings: &TaskSettings, schema: &Arc<Schema>, document: &Document) -> Result<Self, ConfigError> {
-        let at = ["tasks", settings.name.as_str(), "query"];
-        let task = pql::compile(&settings.name, &settings.query, schema)
-            .map_err(|error| document.error(&at, format!("the query of task `{}` is wrong: {error}", settings.name)))?;
-        if let Some(reason) = pql::unsupported(&task, schema) {
-            return Err(document.error(&at, format!("task `{}` cannot be served: {reason}", settings.name)));
-        }
-        let task = Arc::new(task);
+        let task = Arc::new(resolve(settings, schema, document)?);
         let emit = settings.emit.unwrap_or_else(|| Emit::suiting(task.is_static()));
-        if emit == Emit::PerEvent && (!task.is_static() || schema.table(task.entity).time.is_none()) {
-            let message = format!(
-                "task `{}` cannot be scored per event: that takes a label in the row itself, and a time column",
-                settings.name
-            );
-            let error = document.error(&["tasks", settings.name.as_str(), "emit"], message);
-            return Err(error.hint("emit = \"latest\" keeps the score of every entity up to date"));
-        }
-        if settings.corrections > 0 && emit != Emit::PerEvent {
-            let message =
-                format!("the scores of task `{}` are not corrected: that takes one for each row", settings.name);
-            let error = document.error(&["tasks", settings.name.as_str(), "corrections"], message);
-            return Err(error.hint("`corrections` goes with emit = \"per_event\""));
-        }
-        let executor = Arc::new(Executor::new(Arc::clone(&task), Arc::clone(schema)));
-        let featuriser = Featuriser::new(Arc::clone(&executor), &FeatureOptions::default());
+        check_emit(settings, &task, emit, schema, document)?;
+        let of_timeframe = |task: Task| Arc::new(Executor::new(Arc::new(task), Arc::clone(schema)));
+        let timeframes: Vec<Arc<Executor>> = task.timeframes().into_iter().map(of_timeframe).collect();
+        let executor = Arc::clone(&timeframes[0]);
+        let ranker = Ranker::new(&executor).map(Arc::new);
+        let featuriser = match &ranker {
+            Some(ranker) => ranker.of_entity().clone(),
+            None => Featuriser::new(Arc::clone(&executor), &FeatureOptions::default()),
+        };
         let relational = match settings.model.as_str() {
-            in_context::NAME => Some(Arc::new(RelationalMember::load(settings, &executor, document)?)),
+            in_context::NAME => Some(Arc::new(RelationalMember::load(settings, task.kind, &executor, document)?)),
             _ => None,
         };
         let read_set = ReadSet::new(&featuriser, relational.as_ref().map(|member| member.sampler()));
         let member = Member::parse(&settings.model).unwrap_or(Member::Baseline);
         let tuned = tuned_network(settings, member, &task, schema, document)?;
-        let context = context_spec(settings, member, featuriser.names().len());
+        let columns = ranker.as_ref().map_or_else(|| featuriser.names().len(), |ranker| ranker.names().len());
+        let context = context_spec(settings, member, columns);
         let from = settings.from.unwrap_or(EventTime::MIN);
         let (refresh, corrections) = (settings.refresh, settings.corrections);
         Ok(Self {
             task,
             executor,
+            timeframes,
             featuriser,
+            ranker,
             read_set,
             member,
             relational,
@@ -164,6 +159,40 @@ fn tuned_network(
         error.hint("`foreshore fine-tune` makes weights for a task; without `weights` those in the program are used")
     };
     Ok(Some(Arc::new(read.map_err(wrong)?)))
+}
+
+/// The task that the query means.
+fn resolve(settings: &TaskSettings, schema: &Schema, document: &Document) -> Result<Task, ConfigError> {
+    let at = ["tasks", settings.name.as_str(), "query"];
+    let task = pql::compile(&settings.name, &settings.query, schema)
+        .map_err(|error| document.error(&at, format!("the query of task `{}` is wrong: {error}", settings.name)))?;
+    match pql::unsupported(&task, schema) {
+        Some(reason) => Err(document.error(&at, format!("task `{}` cannot be served: {reason}", settings.name))),
+        None => Ok(task),
+    }
+}
+
+fn check_emit(
+    settings: &TaskSettings,
+    task: &Task,
+    emit: Emit,
+    schema: &Schema,
+    document: &Document,
+) -> Result<(), ConfigError> {
+    if emit == Emit::PerEvent && (!task.is_static() || schema.table(task.entity).time.is_none()) {
+        let message = format!(
+            "task `{}` cannot be scored per event: that takes a label in the row itself, and a time column",
+            settings.name
+        );
+        let error = document.error(&["tasks", settings.name.as_str(), "emit"], message);
+        return Err(error.hint("emit = \"latest\" keeps the score of every entity up to date"));
+    }
+    if settings.corrections > 0 && emit != Emit::PerEvent {
+        let message = format!("the scores of task `{}` are not corrected: that takes one for each row", settings.name);
+        let error = document.error(&["tasks", settings.name.as_str(), "corrections"], message);
+        return Err(error.hint("`corrections` goes with emit = \"per_event\""));
+    }
+    Ok(())
 }
 
 fn floor(time: EventTime, step: i64) -> EventTime {

@@ -37,8 +37,13 @@ impl RelationalMember {
     ///
     /// # Errors
     ///
-    /// With the place in the config, when it names none or they are not whole.
-    pub fn load(settings: &TaskSettings, executor: &Executor, document: &Document) -> Result<Self, ConfigError> {
+    /// With the place in the config, when it names none or they are not whole, or the member has no answer for the kind.
+    pub fn load(
+        settings: &TaskSettings,
+        kind: TaskKind,
+        executor: &Executor,
+        document: &Document,
+    ) -> Result<Self, ConfigError> {
         let name = settings.name.as_str();
         let Some(folder) = &settings.weights else {
             let message = format!("task `{name}` has the model {}, which needs weights", in_context::NAME);
@@ -47,9 +52,14 @@ impl RelationalMember {
                  and add weights = \"FOLDER\" to the task",
             ));
         };
-        let part = match executor.task().kind {
+        let part = match kind {
             TaskKind::Binary | TaskKind::Multiclass => Part::Classifier,
-            TaskKind::Regression | TaskKind::Ranking | TaskKind::Forecast => Part::Regressor,
+            TaskKind::Regression => Part::Regressor,
+            kind @ (TaskKind::Ranking | TaskKind::Forecast) => {
+                let message = format!("task `{name}` is a {}, which {} does not answer", kind.name(), in_context::NAME);
+                let error = document.error(&["tasks", name, "model"], message);
+                return Err(error.hint("leave `model` out, or name one of the members that read features"));
+            }
         };
         let model = Checkpoint::read(Path::new(folder), part).and_then(|checkpoint| checkpoint.load());
         let model = model.map_err(|error| document.error(&["tasks", name, "weights"], error.to_string()))?;

@@ -5,8 +5,10 @@ mod digest;
 mod draw;
 mod explain;
 mod fitted;
+mod forecast;
 mod labels;
 mod neighbourhoods;
+mod ranking;
 
 use std::num::NonZero;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -14,9 +16,11 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use graph_store::{Store, Transaction};
 use lru::LruCache;
 use predictor::context::{Example, Selection, select};
+use predictor::executor::Executor;
 use predictor::features::{Query, Vocabulary};
 use predictor::learn::{Mix, Past};
-use relational::{AsOf, EventTime, Key, Prediction, Sequence};
+use relational::limits::RANKING_EXAMPLES_MAX;
+use relational::{AsOf, EventTime, Key, Prediction, Sequence, TaskKind};
 
 use crate::parallel;
 use crate::plan::Plan;
@@ -55,7 +59,8 @@ pub struct Scorer {
     bounds: Bounds,
     draws: Draws,
     contexts: Mutex<LruCache<EventTime, Slot>>,
-    mixes: Mutex<LruCache<EventTime, Arc<Mix>>>,
+    /// By the timeframe's number and the time.
+    mixes: Mutex<LruCache<(usize, EventTime), Arc<Mix>>>,
     examples: Mutex<KeptExamples>,
 }
 
@@ -99,7 +104,8 @@ impl Scorer {
         let rows = LruCache::new(NonZero::new(plan.context.size_max).unwrap_or(NonZero::<usize>::MIN));
         let examples = Mutex::new(KeptExamples { vocabulary: None, disturbed: Sequence::default(), rows });
         let contexts = Mutex::new(LruCache::new(CONTEXTS_KEPT));
-        let mixes = Mutex::new(LruCache::new(CONTEXTS_KEPT));
+        let timeframes = NonZero::new(plan.timeframes.len()).unwrap_or(NonZero::<usize>::MIN);
+        let mixes = Mutex::new(LruCache::new(CONTEXTS_KEPT.saturating_mul(timeframes)));
         let draws = Draws::new(&plan.task);
         Self { store, plan, bounds, draws, contexts, mixes, examples }
     }
@@ -175,15 +181,19 @@ impl Scorer {
     fn fit(&self, point: EventTime) -> Result<Option<FittedContext>, predictor::Error> {
         match &self.plan.relational {
             Some(member) => self.fit_relational(member, point),
-            None => self.fit_features(point),
+            None if self.plan.task.kind == TaskKind::Forecast => self.fit_forecast(point),
+            None => self.fit_features(point, 0),
         }
     }
 
     /// The labelled examples that the context drawn at `point` holds.
-    fn select(&self, point: EventTime, draw: Draw) -> Result<Selection, predictor::Error> {
+    fn select(&self, executor: &Executor, point: EventTime, draw: Draw) -> Result<Selection, predictor::Error> {
         let mut spec = self.plan.context.clone();
         spec.labels_until = self.bounds.labels_until;
-        select(&self.store, &self.plan.executor, AsOf::historical(point, draw.sequence), &spec)
+        if self.plan.ranker.is_some() {
+            spec.size = spec.size.min(RANKING_EXAMPLES_MAX);
+        }
+        select(&self.store, executor, AsOf::historical(point, draw.sequence), &spec)
     }
 
     /// The category statistics that features are made with. They change more slowly than labels mature, so several
@@ -195,7 +205,11 @@ impl Scorer {
             return Ok(Arc::clone(&vocabulary.1));
         }
         let at = AsOf::historical(point, self.draws.at(&self.store, Drawn::Vocabulary, point)?.sequence);
-        let vocabulary = Arc::new(self.plan.featuriser.vocabulary(&self.store, at)?);
+        let vocabulary = match &self.plan.ranker {
+            Some(ranker) => ranker.vocabulary(&self.store, at),
+            None => self.plan.featuriser.vocabulary(&self.store, at),
+        };
+        let vocabulary = Arc::new(vocabulary?);
         kept.vocabulary = Some((point, Arc::clone(&vocabulary)));
         kept.rows.clear();
         Ok(vocabulary)
@@ -293,6 +307,8 @@ impl Scorer {
         let query = Query { entity: entity.clone(), as_of };
         let (fitted, vocabulary) = match &context.answerer {
             Answerer::Features { fitted, vocabulary, .. } => (fitted, vocabulary),
+            Answerer::Ranking(ranked) => return self.score_ranking(context, ranked, &query),
+            Answerer::Forecast { steps, vocabulary } => return self.score_forecast(context, steps, vocabulary, &query),
             Answerer::Relational(answerer) => {
                 let mut scored = self.score_relational(context, answerer, &[query])?;
                 return Ok(scored.pop().expect("one query has one answer"));

@@ -16,8 +16,12 @@
 //! | `end` | the input ends |
 //! | `restart` | closes the store, and opens it again |
 //! | `waiting` | shows what waits to be scored |
+//! | `newest churn 2` | shows what the newest score of this task and customer predicts, to two digits |
 //!
 //! Every file is run a second time with a restart after every block, and must give the same records, byte by byte.
+
+#[path = "scenarios/words.rs"]
+mod words;
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
@@ -31,9 +35,10 @@ use ingest::{Delivery, Source};
 use pipeline::config::{self, Document};
 use pipeline::driver::Driver;
 use pipeline::world::World;
-use relational::{Cell, Change, DataType, EventTime, Key, Op, Position, Value};
+use relational::{Cell, Change, EventTime, Key, Op, Position, Value};
 use sinks::{Memory, Outgoing, ScoreRecord};
 use tempfile::TempDir;
+use words::{START, partitions, rounded, since, time, value};
 
 const SCHEMA: &str = r#"
 [app]
@@ -68,10 +73,6 @@ amount = { type = "float" }
 at = { type = "time" }
 fraud = { type = "bool", arrives_after = "3d" }
 "#;
-
-/// 2024-01-01.
-const START: EventTime = EventTime(1_704_067_200_000_000);
-const HOUR: i64 = 3_600 * EventTime::SECOND;
 
 /// Hands over what the scenario says.
 struct Fed(Arc<Mutex<VecDeque<Delivery>>>);
@@ -188,6 +189,7 @@ impl Run {
                 ["end"] => self.driver.due(Some(EventTime::MAX)).unwrap_or_else(|error| panic!("{error}")),
                 ["restart"] => self = self.restart(),
                 ["waiting"] => self.waiting(&mut text),
+                ["newest", task, entity] => self.newest(task, entity, &mut text),
                 ["delete", table, ref values @ ..] => self.change(table, values, true),
                 [table, ref values @ ..] => self.change(table, values, false),
                 [] => {}
@@ -253,6 +255,16 @@ impl Run {
         }
     }
 
+    fn newest(&self, task: &str, entity: &str, text: &mut String) {
+        let of = |(_, outgoing)| match outgoing {
+            Outgoing::Score(record) => Some(record).filter(|record| record.task == task && record.key == entity),
+            Outgoing::DeadLetter(_) => None,
+        };
+        let record = self.sink.records().into_iter().filter_map(of).next_back().expect("a score of it has left");
+        let value: serde_json::Value = serde_json::from_str(&record.value.expect("a score")).expect("JSON");
+        writeln!(text, "{task} {entity} predicts {}", rounded(&value["prediction"])).expect("text");
+    }
+
     /// What has left since the last block, and what was counted.
     fn left(&mut self) -> String {
         let mut groups: Vec<(String, String, Vec<String>)> = Vec::new();
@@ -311,39 +323,6 @@ fn why(record: &ScoreRecord) -> String {
     format!("at {at}: {}{revision}", value["reason"].as_str().expect("text"))
 }
 
-fn value(data_type: DataType, text: &str) -> Value {
-    match data_type {
-        DataType::Int => Value::Int(text.parse().expect("a whole number")),
-        DataType::Float => Value::Float(text.parse().expect("a number")),
-        DataType::Bool => Value::Bool(text.parse().expect("true or false")),
-        DataType::Time => Value::Time(time(text)),
-        _ => Value::text(text),
-    }
-}
-
-/// `61d` or `61d12h`.
-fn time(text: &str) -> EventTime {
-    let (days, hours) = text.split_once('d').unwrap_or_else(|| panic!("{text}: not a time such as 61d12h"));
-    let hours = hours.strip_suffix('h').unwrap_or("0");
-    let [days, hours] = [days, hours].map(|number| number.parse::<i64>().expect("a number"));
-    START.plus((days * 24 + hours) * HOUR)
-}
-
-fn since(time: EventTime) -> String {
-    let hours = time.since(START) / HOUR;
-    if hours % 24 == 0 { format!("{}d", hours / 24) } else { format!("{}d{}h", hours / 24, hours % 24) }
-}
-
-/// `behind=payments/0,payments/1`
-fn partitions(text: &str) -> Vec<(Arc<str>, i32)> {
-    let list = text.strip_prefix("behind=").unwrap_or_else(|| panic!("{text}: not behind=topic/partition"));
-    let partition = |name: &str| {
-        let (topic, number) = name.split_once('/').expect("topic/partition");
-        (Arc::from(topic), number.parse().expect("a number"))
-    };
-    list.split(',').map(partition).collect()
-}
-
 /// Runs a file. Returns what it should say, and every record that left.
 fn run(text: &str, restarting: bool) -> (String, Vec<(u64, Outgoing)>) {
     let (mut run, mut out) = (None::<Run>, String::new());
@@ -376,7 +355,7 @@ fn run(text: &str, restarting: bool) -> (String, Vec<(u64, Outgoing)>) {
 fn what_arrives_decides_what_leaves() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
     let files = fs::read_dir(&folder).expect("the folder is there").map(|entry| entry.expect("a file").path());
-    let mut files: Vec<PathBuf> = files.collect();
+    let mut files: Vec<PathBuf> = files.filter(|file| file.extension().is_some_and(|name| name == "txt")).collect();
     files.sort();
     assert!(files.len() >= 12, "{} scenarios", files.len());
     for file in files {

@@ -1,6 +1,6 @@
 //! What this release's predictor cannot serve.
 
-use relational::{Condition, DataType, Function, Operand, Problem, Schema, Target, Task, TaskKind};
+use relational::{Condition, DataType, Function, Operand, Problem, Schema, Target, Task, TaskKind, limits};
 
 use crate::parser::function_name;
 use crate::resolve::{is_free_text, result_type};
@@ -10,17 +10,22 @@ use crate::resolve::{is_free_text, result_type};
 #[must_use]
 pub fn unsupported(task: &Task, schema: &Schema) -> Option<String> {
     let reason = match task.problem {
-        Problem::Rank { .. } => "RANK (link prediction): this release ranks no rows of other tables",
-        Problem::Forecast { steps } if steps > 1 => {
-            "FORECAST with more than one timeframe: this release predicts one window; write one task per window"
+        Problem::Rank { .. } if matches!(task.target, Target::Column(_)) => {
+            "RANK of a column of the row itself: this release ranks what rows in a window will point at; leave RANK out for a probability of each class"
+        }
+        Problem::Rank { top: Some(top) } if top > limits::RANK_TOP_MAX => {
+            return Some(format!("RANK TOP {top}: this release ranks at most {} rows", limits::RANK_TOP_MAX));
+        }
+        Problem::Forecast { steps } if steps > limits::FORECAST_STEPS_MAX => {
+            let most = limits::FORECAST_STEPS_MAX;
+            return Some(format!(
+                "FORECAST with {steps} timeframes: each is fitted by itself, at most {most}; ask for fewer, longer ones"
+            ));
         }
         Problem::Classify { top: Some(_) } if !is_list(&task.target, schema) => {
             "CLASSIFY with TOP: a score of this release holds the probability of every class; leave TOP out"
         }
-        _ if task.kind == TaskKind::Ranking => {
-            "LIST_DISTINCT (link prediction): this release ranks no rows of other tables"
-        }
-        _ if is_list(&task.target, schema) => {
+        _ if task.kind != TaskKind::Ranking && is_list(&task.target, schema) => {
             "a list as target (multilabel classification): this release predicts one class per entity"
         }
         _ if is_free_text(schema, &task.target) => {

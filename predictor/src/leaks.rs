@@ -13,6 +13,7 @@ use crate::context::{ContextSpec, select};
 use crate::executor::Executor;
 use crate::features::fixture::{HOUR, SHAPES, Shape, World};
 use crate::features::{FeatureOptions, Featuriser, Query};
+use crate::ranking::Ranker;
 use crate::sampler::{SampleOptions, Sampler};
 
 const CUTOFF: EventTime = EventTime(30 * HOUR);
@@ -22,13 +23,14 @@ const SEEDS: u64 = 7;
 struct Asked<'a> {
     world: &'a World,
     featuriser: &'a Featuriser,
+    ranker: Option<&'a Ranker>,
     bounds: AsOf,
 }
 
 /// All that it gives, in words.
 type Reader = fn(&Asked<'_>) -> String;
 
-const READERS: [(&str, Reader); 16] = [
+const READERS: [(&str, Reader); 19] = [
     ("row", |asked| asked.each_key(|snapshot, key| snapshot.row(key))),
     ("keys", |asked| asked.each_table(|snapshot, table| snapshot.keys(table, None, usize::MAX))),
     ("newest children", |asked| asked.each_parent(|children| children.newest(wide(), usize::MAX))),
@@ -46,6 +48,9 @@ const READERS: [(&str, Reader); 16] = [
     ("vocabulary", |asked| words(asked.featuriser.vocabulary(&asked.world.store, asked.bounds))),
     ("features", |asked| asked.features()),
     ("sample", |asked| asked.samples()),
+    ("market", |asked| asked.ranked(|ranker, _| words(ranker.market(&asked.world.store, asked.bounds)))),
+    ("candidates", |asked| asked.ranked(Asked::candidates)),
+    ("features of candidates and pairs", |asked| asked.ranked(Asked::pairs)),
     ("context", |asked| words(select(&asked.world.store, asked.executor(), asked.bounds, &ContextSpec::default()))),
 ];
 
@@ -150,6 +155,38 @@ impl Asked<'_> {
         })
     }
 
+    fn ranked(&self, ask: impl Fn(&Ranker, &Self) -> String) -> String {
+        self.ranker.map(|ranker| ask(ranker, self)).unwrap_or_default()
+    }
+
+    /// The market is of before all rows, and has its own reader.
+    fn candidates(ranker: &Ranker, asked: &Self) -> String {
+        let store = &asked.world.store;
+        let market = ranker.market(store, AsOf::historical(EventTime(-1), Sequence::MAX)).expect("readable");
+        asked.each_entity(|entity| {
+            ranker.candidates(store, &market, &Query { entity: entity.clone(), as_of: asked.bounds })
+        })
+    }
+
+    /// Of everything as of the bounds, but for the categories.
+    fn pairs(ranker: &Ranker, asked: &Self) -> String {
+        let store = &asked.world.store;
+        let before = AsOf::historical(EventTime(-1), Sequence::MAX);
+        let vocabulary = ranker.vocabulary(store, before).expect("readable");
+        let market = ranker.market(store, asked.bounds).expect("readable");
+        asked.each_entity(|entity| {
+            let query = Query { entity: entity.clone(), as_of: asked.bounds };
+            let candidates = ranker.candidates(store, &market, &query).expect("readable");
+            let bits = |values: Vec<f32>| values.into_iter().map(f32::to_bits).collect::<Vec<_>>();
+            let pair = |candidate| {
+                let (values, past) = ranker.pair(&market, &candidates, candidate);
+                let own = ranker.candidate(store, &vocabulary, &candidate.key, &market).expect("readable");
+                (bits(values), past, own.map(bits))
+            };
+            candidates.list.iter().map(pair).collect::<Vec<_>>()
+        })
+    }
+
     fn samples(&self) -> String {
         let sampler = Sampler::new(self.executor(), &SampleOptions { fanout: vec![3, 2] });
         self.each_entity(|entity| {
@@ -162,6 +199,8 @@ impl Asked<'_> {
 /// database.
 fn changed(shape: &Shape, seed: u64, future: &Future) -> Vec<[bool; 2]> {
     let featuriser = shape.featuriser(&FeatureOptions::default());
+    let ranker = shape.ranker();
+    let ranker = ranker.as_ref();
     let mut world = World::new(Arc::clone(featuriser.executor().schema()), seed);
     // In a database that is nearly empty, the first row of a table is news.
     let rows = if seed.is_multiple_of(3) { 2 } else { 80 };
@@ -172,7 +211,8 @@ fn changed(shape: &Shape, seed: u64, future: &Future) -> Vec<[bool; 2]> {
     let honest = (future.bounds)(&world);
     let bounds = [honest, (future.lifted)(honest)];
     let ask = |world: &World| -> Vec<[String; 2]> {
-        let ask = |reader: Reader| bounds.map(|bounds| reader(&Asked { world, featuriser: &featuriser, bounds }));
+        let ask =
+            |reader: Reader| bounds.map(|bounds| reader(&Asked { world, featuriser: &featuriser, ranker, bounds }));
         READERS.iter().map(|(_, reader)| ask(*reader)).collect()
     };
     let before = ask(&world);

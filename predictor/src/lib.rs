@@ -15,6 +15,7 @@ pub mod learn;
 pub mod lookahead;
 pub mod model;
 pub mod neighbourhood;
+pub mod ranking;
 pub mod read_set;
 pub mod sampler;
 pub mod small;

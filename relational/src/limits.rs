@@ -15,6 +15,30 @@ pub const QUERY_BYTES_MAX: usize = 64 * 1024;
 /// Nesting of one predictive query's conditions: bounds the parser's stack.
 pub const QUERY_DEPTH_MAX: usize = 64;
 
+/// Timeframes of one forecast: each is fitted by itself whenever a context is drawn.
+pub const FORECAST_STEPS_MAX: u32 = 60;
+
+/// Rows that one query ranks at most, and how many it ranks unless it says.
+pub const RANK_TOP_MAX: u32 = 100;
+
+/// See [`RANK_TOP_MAX`].
+pub const RANK_TOP_DEFAULT: u32 = 10;
+
+/// Newest rows of the child table that popularity is counted in: what a context costs is bounded.
+pub const RANKING_ROWS_MAX: usize = 50_000;
+
+/// Newest rows of an entity in which a ranking looks for what it had before.
+pub const RANKING_OWN_ROWS_MAX: usize = 512;
+
+/// Candidates of one ranking that the entity had before, and as many that entities like it had.
+pub const RANKING_OWN_MAX: usize = 50;
+
+/// Candidates of one ranking that are popular. With those of [`RANKING_OWN_MAX`] a query has at most 150.
+pub const RANKING_POPULAR_MAX: usize = 50;
+
+/// Entities and anchors whose candidates are the examples of one ranking's context.
+pub const RANKING_EXAMPLES_MAX: usize = 2_000;
+
 /// Microseconds from the anchor to either end of a query's window: 1,000 years of 366 days, well inside the calendar's
 /// range, so that no window is silently cut.
 pub const WINDOW_MICROS_MAX: i64 = 1_000 * 366 * 86_400 * 1_000_000;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{EventTime, Position, RowKey, Sequence, Value};
+use crate::{EventTime, Position, RowKey, Sequence, Value, Window};
 
 /// Names a fitted context: a digest of the task, the model, and what the context was drawn from. Equal ids mean equal
 /// scores for equal queries.
@@ -25,19 +25,28 @@ pub enum Prediction {
     Multiclass(Vec<(Value, f64)>),
     /// Values at [`Prediction::LEVELS`], never decreasing. The middle one is the point prediction.
     Quantiles([f64; 9]),
+    /// The rows of another table that are likeliest to be pointed at, by their keys, with the probability of each; the
+    /// likeliest first. The probabilities do not add up to 1.
+    Ranking(Vec<(Value, f64)>),
+    /// One prediction for each of several consecutive windows: a probability or quantiles.
+    Forecast(Vec<(Window, Prediction)>),
 }
 
 impl Prediction {
     /// The levels of [`Prediction::Quantiles`].
     pub const LEVELS: [f64; 9] = [0.05, 0.15, 0.25, 0.4, 0.5, 0.6, 0.75, 0.85, 0.95];
 
-    /// One number to sort by: the probability of true, the median, or the highest class probability.
+    /// One number to sort by: the probability of true, the median, the highest probability of a class or of a ranked
+    /// row, or that of the first window.
     #[must_use]
     pub fn point(&self) -> f64 {
         match self {
             Self::Binary(probability) => *probability,
-            Self::Multiclass(classes) => classes.iter().map(|(_, probability)| *probability).fold(0.0, f64::max),
+            Self::Multiclass(shares) | Self::Ranking(shares) => {
+                shares.iter().map(|(_, probability)| *probability).fold(0.0, f64::max)
+            }
             Self::Quantiles(values) => values[4],
+            Self::Forecast(windows) => windows.first().map_or(f64::NAN, |(_, first)| first.point()),
         }
     }
 }

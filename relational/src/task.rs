@@ -73,7 +73,7 @@ pub enum TaskKind {
     Regression,
     /// Which rows of another table will be linked.
     Ranking,
-    /// One regression per consecutive window.
+    /// One prediction per consecutive window.
     Forecast,
 }
 
@@ -235,6 +235,32 @@ impl Task {
         columns.iter().map(delay).max().unwrap_or(0)
     }
 
+    /// How many rows a ranking names.
+    #[must_use]
+    pub fn rank_top(&self) -> usize {
+        let top = match self.problem {
+            Problem::Rank { top } => top,
+            _ => None,
+        };
+        top.unwrap_or(crate::limits::RANK_TOP_DEFAULT) as usize
+    }
+
+    /// The plain tasks that answer this one: of a forecast one per timeframe, whose target's windows lie one more length
+    /// later each; otherwise the task itself. What is assumed stays as it is written.
+    #[must_use]
+    pub fn timeframes(&self) -> Vec<Self> {
+        let Problem::Forecast { steps: steps @ 2.. } = self.problem else { return vec![self.clone()] };
+        let kind = if matches!(self.target, Target::Condition(_)) { TaskKind::Binary } else { TaskKind::Regression };
+        let step = |step: u32| {
+            let mut target = self.target.clone();
+            target.aggregates_mut().into_iter().filter_map(|aggregate| aggregate.window.as_mut()).for_each(|window| {
+                *window = window.later(step);
+            });
+            Self { target, problem: Problem::Plain, kind, ..self.clone() }
+        };
+        (0..steps).map(step).collect()
+    }
+
     /// The columns of the entity's own row that the target is made of: they must not be read as features of the row
     /// that is scored.
     #[must_use]
@@ -256,7 +282,26 @@ impl Task {
     }
 }
 
+impl Target {
+    fn aggregates_mut(&mut self) -> Vec<&mut Aggregate> {
+        match self {
+            Self::Condition(condition) => condition.aggregates_mut(),
+            Self::Aggregate(aggregate) => vec![aggregate],
+            Self::Column(_) => Vec::new(),
+        }
+    }
+}
+
 impl Condition {
+    fn aggregates_mut(&mut self) -> Vec<&mut Aggregate> {
+        match self {
+            Self::Compare { operand: Operand::Aggregate(aggregate), .. } => vec![aggregate],
+            Self::Compare { .. } => Vec::new(),
+            Self::Not(inner) => inner.aggregates_mut(),
+            Self::And(parts) | Self::Or(parts) => parts.iter_mut().flat_map(Self::aggregates_mut).collect(),
+        }
+    }
+
     /// Every aggregate, in the order written.
     #[must_use]
     pub fn aggregates(&self) -> Vec<&Aggregate> {

@@ -153,6 +153,23 @@ impl RelativeWindow {
         let start = self.start.map_or(EventTime::MIN, |start| self.unit.after(anchor, start));
         Window { start, end: self.unit.after(anchor, self.end) }
     }
+
+    /// How many `unit`s it is long; up to its end, where it has no start.
+    #[must_use]
+    pub fn length(&self) -> i64 {
+        self.end.saturating_sub(self.start.unwrap_or(0))
+    }
+
+    /// The same window, `times` its lengths later.
+    #[must_use]
+    pub fn later(&self, times: u32) -> Self {
+        let shift = self.length().saturating_mul(i64::from(times));
+        Self {
+            start: self.start.map(|start| start.saturating_add(shift)),
+            end: self.end.saturating_add(shift),
+            unit: self.unit,
+        }
+    }
 }
 
 /// What may be read: nothing that happened after `cutoff`, nothing that reached us after `sequence`, nothing that

@@ -50,13 +50,15 @@ enum Kind {
 }
 
 /// All columns but those of quantiles, in order.
-const COLUMNS: [(&str, Kind); 16] = [
+const COLUMNS: [(&str, Kind); 18] = [
     ("task", Kind::Text(|row| Some(row.task.clone()))),
     ("entity_table", Kind::Text(|row| Some(row.table.clone()))),
     ("entity_key", Kind::Text(|row| Some(row.key.to_string()))),
     ("cutoff", Kind::Time(|row| row.cutoff.clone())),
     ("deleted", Kind::Truth(|row| Some(row.value.is_null()))),
     ("classes", Kind::Text(|row| row.prediction(&["classes"]).map(Json::to_string))),
+    ("ranking", Kind::Text(|row| row.prediction(&["ranking"]).map(Json::to_string))),
+    ("forecast", Kind::Text(|row| row.prediction(&["forecast"]).map(Json::to_string))),
     ("known_as_of", Kind::Whole(|row| row.whole("known_as_of"))),
     ("scored_at", Kind::Time(|row| row.text("scored_at"))),
     ("model", Kind::Text(|row| row.text("model"))),
@@ -131,5 +133,17 @@ mod tests {
         assert_eq!(number("probability"), None);
         let keys = batch.column_by_name("entity_key").expect("column");
         assert_eq!(keys.as_any().downcast_ref::<StringArray>().expect("text").value(0), r#"[1,"a"]"#);
+    }
+    #[test]
+    fn lists_arrive_as_json() {
+        let list = r#"[{"key":"b","probability":0.5}]"#;
+        let line = format!(
+            r#"{{"id":"00","task":"t","table":"x","cutoff":null,"key":1,"value":{{"prediction":{{"ranking":{list}}}}}}}"#
+        );
+        let row: PendingRow = serde_json::from_str(&line).expect("a line");
+        let batch = batch(&Arc::new(schema()), &[row]);
+        let column = |name: &str| batch.column_by_name(name).expect("column").clone();
+        assert_eq!(column("ranking").as_any().downcast_ref::<StringArray>().expect("text").value(0), list);
+        assert!(column("forecast").is_null(0) && column("probability").is_null(0));
     }
 }

@@ -1,6 +1,6 @@
 //! A score as the record that leaves: key, value, headers and timestamp, the same bytes for every sink.
 
-use relational::{EventTime, Prediction, Schema, Score, Value};
+use relational::{EventTime, Prediction, Schema, Score, Value, Window};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use xxhash_rust::xxh3::xxh3_128;
@@ -218,6 +218,13 @@ struct JsonPrediction<'a>(&'a Prediction);
 impl Serialize for JsonPrediction<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
+        self.entries(&mut map)?;
+        map.end()
+    }
+}
+
+impl JsonPrediction<'_> {
+    fn entries<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
         match self.0 {
             Prediction::Binary(probability) => map.serialize_entry("probability", probability)?,
             Prediction::Multiclass(classes) => {
@@ -227,7 +234,39 @@ impl Serialize for JsonPrediction<'_> {
                 map.serialize_entry("median", &self.0.point())?;
                 map.serialize_entry("quantiles", &JsonQuantiles(values))?;
             }
+            Prediction::Ranking(rows) => {
+                map.serialize_entry("ranking", &rows.iter().map(JsonRanked::new).collect::<Vec<_>>())?;
+            }
+            Prediction::Forecast(windows) => {
+                map.serialize_entry("forecast", &windows.iter().map(JsonWindow).collect::<Vec<_>>())?;
+            }
         }
+        Ok(())
+    }
+}
+
+#[derive(Serialize)]
+struct JsonRanked<'a> {
+    key: JsonValue<'a>,
+    probability: f64,
+}
+
+impl<'a> JsonRanked<'a> {
+    fn new((key, probability): &'a (Value, f64)) -> Self {
+        Self { key: JsonValue(key), probability: *probability }
+    }
+}
+
+/// One timeframe of a forecast: what follows from the first time, exclusive, to the second, inclusive.
+struct JsonWindow<'a>(&'a (Window, Prediction));
+
+impl Serialize for JsonWindow<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (window, prediction) = self.0;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("after", &rfc3339(window.start))?;
+        map.serialize_entry("until", &rfc3339(window.end))?;
+        JsonPrediction(prediction).entries(&mut map)?;
         map.end()
     }
 }

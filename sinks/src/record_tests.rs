@@ -109,6 +109,19 @@ fn every_kind_of_prediction_has_its_form() {
     );
     assert_eq!(form(quantiles), expected);
     assert_eq!(form(Prediction::Binary(f64::NAN)), r#"{"probability":null}"#);
+    let ranking = Prediction::Ranking(vec![(Value::text("b"), 0.5), (Value::Int(7), 0.25)]);
+    let expected = r#"{"ranking":[{"key":"b","probability":0.5},{"key":7,"probability":0.25}]}"#;
+    assert_eq!(form(ranking), expected);
+    let window = |start, end| Window { start: EventTime(start), end: EventTime(end) };
+    let windows = vec![
+        (window(0, EventTime::SECOND), Prediction::Binary(0.5)),
+        (window(EventTime::SECOND, i64::MAX), Prediction::Binary(0.25)),
+    ];
+    let expected = concat!(
+        r#"{"forecast":[{"after":"1970-01-01T00:00:00.000000Z","until":"1970-01-01T00:00:01.000000Z","#,
+        r#""probability":0.5},{"after":"1970-01-01T00:00:01.000000Z","until":null,"probability":0.25}]}"#
+    );
+    assert_eq!(form(Prediction::Forecast(windows)), expected);
 }
 
 proptest! {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use predictor::learn::Member;
 use predictor::small::{FoldScore, Gain, Tuned, Tuning, Weights, fine_tune};
-use relational::EventTime;
+use relational::{EventTime, TaskKind};
 use serde_json::{Value as Json, json};
 
 use super::questions;
@@ -49,7 +49,12 @@ pub(super) fn run(arguments: &FineTune) -> Result<(), Failure> {
 /// The task, asked of `foreshore-small`.
 fn plan(world: &mut World, arguments: &FineTune) -> Result<Arc<Plan>, Failure> {
     let document = world.settings.document.clone();
-    let name = plan::find(&world.plans, &arguments.task, &document)?.task.name.clone();
+    let task = &plan::find(&world.plans, &arguments.task, &document)?.task;
+    if matches!(task.kind, TaskKind::Ranking | TaskKind::Forecast) {
+        let kind = task.kind.name();
+        return Err(Failure::Usage(format!("task `{}` is a {kind}, for which no network is trained", task.name)));
+    }
+    let name = task.name.clone();
     let settings = world.settings.tasks.iter_mut().find(|task| task.name == name).expect("a plan is of a task");
     Member::Small.name().clone_into(&mut settings.model);
     settings.weights = None;

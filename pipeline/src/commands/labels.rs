@@ -1,6 +1,6 @@
 //! `foreshore labels`
 
-use ingest::files::AnswerColumn;
+use ingest::files::{AnswerColumn, Question};
 use relational::{AsOf, EventTime, Value};
 use serde_json::json;
 
@@ -21,22 +21,33 @@ pub(super) fn labels(arguments: &Labels) -> Result<(), Failure> {
     // Everything that is known by now may speak about the past; a window that has not closed yet has no label.
     let newest = store.newest_time();
     let snapshot = store.as_of(AsOf::live(EventTime::MAX, store.sequence()));
-    let reach = plan.task.horizon();
-    let found = parallel::map(questions.rows(), |row| {
-        let (Some(key), Some(time)) = (&row.key, row.time) else { return Ok((None, Missing::Unreadable)) };
-        if time.plus(reach) > newest {
-            return Ok((None, Missing::Open));
-        }
-        let label = plan.executor.target(&snapshot, key, time)?;
-        Ok::<_, Failure>((label, Missing::Undefined))
-    })?;
+    let of_row = |row: &Question| {
+        plan.timeframes
+            .iter()
+            .map(|executor| {
+                let (Some(key), Some(time)) = (&row.key, row.time) else { return Ok((None, Missing::Unreadable)) };
+                if time.plus(executor.task().horizon()) > newest {
+                    return Ok((None, Missing::Open));
+                }
+                Ok::<_, Failure>((executor.target(&snapshot, key, time)?, Missing::Undefined))
+            })
+            .collect::<Result<Vec<_>, _>>()
+    };
+    let found = parallel::map(questions.rows(), of_row)?;
+    let columns: Vec<(String, AnswerColumn)> = (0..plan.timeframes.len())
+        .map(|timeframe| {
+            let values = found.iter().map(|labels| labels[timeframe].0.clone()).collect();
+            let name = if plan.timeframes.len() > 1 { format!("label_{}", timeframe + 1) } else { "label".to_owned() };
+            (name, written(values))
+        })
+        .collect();
+    let found: Vec<_> = found.into_iter().flatten().collect();
     let number =
         |wanted: Missing| found.iter().filter(|(label, missing)| label.is_none() && *missing == wanted).count() as u64;
     let (undefined, open, unreadable) =
         (number(Missing::Undefined), number(Missing::Open), number(Missing::Unreadable));
     let labelled = found.iter().filter(|(label, _)| label.is_some()).count() as u64;
-    let values = found.into_iter().map(|(label, _)| label).collect();
-    ingest::files::write_answers(&arguments.out, &questions, &[("label".to_owned(), written(values))])?;
+    ingest::files::write_answers(&arguments.out, &questions, &columns)?;
     match arguments.format {
         Format::Json => output::print_json(&json!({
             "task": plan.task.name, "labelled": labelled, "without_label": undefined,
@@ -77,5 +88,11 @@ fn written(values: Vec<Option<Value>>) -> AnswerColumn {
     if values.iter().flatten().all(is_number) {
         return AnswerColumn::Float(values.iter().map(|value| value.as_ref().and_then(Value::as_f64)).collect());
     }
-    AnswerColumn::Text(values.into_iter().map(|value| value.map(|value| value.to_string())).collect())
+    AnswerColumn::Text(values.into_iter().map(|value| value.map(|value| text(&value))).collect())
+}
+
+/// A list as a JSON array of texts.
+fn text(value: &Value) -> String {
+    let Value::List(values) = value else { return value.to_string() };
+    serde_json::Value::from(values.iter().map(ToString::to_string).collect::<Vec<_>>()).to_string()
 }

@@ -1,6 +1,7 @@
 //! The subcommands.
 
 mod check;
+mod columns;
 mod dlq;
 mod fine_tune;
 mod inspect;

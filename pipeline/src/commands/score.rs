@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use ingest::files::{AnswerColumn, Questions};
+use ingest::files::Questions;
 use predictor::explain::Explanation;
 use predictor::in_context;
 use predictor::learn::Member;
-use relational::{AsOf, EventTime, Key, Prediction, Reason, RowKey, TaskKind};
+use relational::{AsOf, EventTime, Key, Reason, RowKey, TaskKind};
 use serde_json::json;
 use sinks::ScoreRecord;
 
-use super::questions;
+use super::{columns, questions};
 use crate::cli::{Format, Score};
 use crate::driver::ensure_replayed;
 use crate::explanation;
@@ -26,6 +26,10 @@ pub(super) fn score(arguments: &Score) -> Result<(), Failure> {
     let plan = Arc::clone(plan::find(&world.plans, &arguments.task, &world.settings.document)?);
     override_model(&mut world, arguments)?;
     let plan = world.plans.iter().find(|other| other.task.name == plan.task.name).map(Arc::clone).unwrap_or(plan);
+    if arguments.explain && matches!(plan.task.kind, TaskKind::Ranking | TaskKind::Forecast) {
+        let kind = plan.task.kind.name();
+        return Err(Failure::Usage(format!("--explain: the score of a {kind} is a list, which is not explained")));
+    }
     let bounds = Bounds {
         data_until: arguments.data_until.as_deref().map(|text| questions::time("--data-until", text)).transpose()?,
         labels_until: arguments
@@ -50,7 +54,7 @@ pub(super) fn score(arguments: &Score) -> Result<(), Failure> {
     ensure_replayed(&world, &store)?;
     let scorer = Scorer::new(store, Arc::clone(&plan), bounds);
     let answers = answer(&scorer, &questions)?;
-    let columns = columns(plan.task.kind, &answers.scored);
+    let columns = columns::of(&plan.task, &answers.scored);
     ingest::files::write_answers(out, &questions, &columns)?;
     match explained {
         Some((key, time)) => one(arguments, &world, &scorer, &key, Some(time)),
@@ -140,58 +144,6 @@ fn answer(scorer: &Scorer, questions: &Questions) -> Result<Answers, Failure> {
     Ok(Answers { scored, unreadable, without_context, not_there, contexts })
 }
 
-/// Binary: `prediction`. Regression: `prediction` and one column per quantile. Multiclass: the likeliest class as
-/// `prediction`, and `p_<class>`.
-fn columns(kind: TaskKind, scored: &[Option<Scored>]) -> Vec<(String, AnswerColumn)> {
-    let numbers = |read: &dyn Fn(&Prediction) -> Option<f64>| {
-        AnswerColumn::Float(scored.iter().map(|made| made.as_ref().and_then(|made| read(&made.prediction))).collect())
-    };
-    match kind {
-        TaskKind::Binary => vec![("prediction".into(), numbers(&|prediction| Some(prediction.point())))],
-        TaskKind::Multiclass => {
-            let mut classes: Vec<relational::Value> = Vec::new();
-            for made in scored.iter().flatten() {
-                if let Prediction::Multiclass(shares) = &made.prediction {
-                    classes.extend(shares.iter().map(|(class, _)| class.clone()));
-                }
-            }
-            classes.sort();
-            classes.dedup();
-            let likeliest = |made: &Option<Scored>| match made.as_ref().map(|made| &made.prediction) {
-                Some(Prediction::Multiclass(shares)) => {
-                    let best = shares.iter().max_by(|a, b| a.1.total_cmp(&b.1));
-                    best.map(|(class, _)| class.to_string())
-                }
-                _ => None,
-            };
-            let mut columns = vec![("prediction".into(), AnswerColumn::Text(scored.iter().map(likeliest).collect()))];
-            for class in classes {
-                let share = |prediction: &Prediction| match prediction {
-                    Prediction::Multiclass(shares) => {
-                        Some(shares.iter().find(|(other, _)| *other == class).map_or(0.0, |(_, share)| *share))
-                    }
-                    _ => None,
-                };
-                columns.push((format!("p_{class}"), numbers(&share)));
-            }
-            columns
-        }
-        TaskKind::Regression | TaskKind::Ranking | TaskKind::Forecast => {
-            let quantile = |index: usize| {
-                move |prediction: &Prediction| match prediction {
-                    Prediction::Quantiles(values) => Some(values[index]),
-                    _ => None,
-                }
-            };
-            let mut columns = vec![("prediction".into(), numbers(&quantile(4)))];
-            for (index, level) in Prediction::LEVELS.iter().enumerate() {
-                columns.push((format!("q{:02.0}", level * 100.0), numbers(&quantile(index))));
-            }
-            columns
-        }
-    }
-}
-
 fn summarise(arguments: &Score, answers: &Answers, out: &Path) -> Result<(), Failure> {
     let scored = answers.scored.iter().flatten().count() as u64;
     let fallbacks: Vec<&str> = answers.contexts.iter().filter_map(|context| context.fallback()).collect();
@@ -276,17 +228,7 @@ fn print_one(format: Format, one: &One<'_>) -> Result<(), Failure> {
         vec!["entity".to_owned(), format!("{} {key}", world.schema.table(plan.task.entity).name)],
         vec!["cutoff".to_owned(), as_of.cutoff.to_string()],
     ];
-    match score.prediction.as_ref() {
-        Some(Prediction::Binary(probability)) => rows.push(vec!["probability".into(), format!("{probability:.4}")]),
-        Some(Prediction::Multiclass(classes)) => {
-            rows.extend(classes.iter().map(|(class, share)| vec![class.to_string(), format!("{share:.4}")]));
-        }
-        Some(Prediction::Quantiles(values)) => {
-            let levels = Prediction::LEVELS.iter().zip(values);
-            rows.extend(levels.map(|(level, value)| vec![format!("{:.0} %", level * 100.0), format!("{value:.4}")]));
-        }
-        None => {}
-    }
+    rows.extend(score.prediction.iter().flat_map(columns::lines));
     rows.push(vec!["model".into(), score.model.to_string()]);
     rows.extend(score.fallback.iter().map(|reason| vec!["fell back".into(), reason.to_string()]));
     rows.push(vec![

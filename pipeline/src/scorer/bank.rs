@@ -6,7 +6,7 @@ use lru::LruCache;
 use predictor::context::Selection;
 use predictor::features::Vocabulary;
 use predictor::learn::{self, Examples, Matrix, Member, Mix};
-use relational::{AsOf, EventTime, Value};
+use relational::{AsOf, EventTime, TaskKind, Value};
 
 use super::digest::{context_id, digest_key};
 use super::draw::{Draw, Drawn};
@@ -14,20 +14,25 @@ use super::labels::{prior, targets};
 use super::{Answerer, FittedContext, Scorer};
 
 /// The labelled examples that were known at some time.
-struct Bank {
-    examples: Examples,
-    classes: Vec<Value>,
-    warnings: Vec<String>,
-    vocabulary: Arc<Vocabulary>,
+pub(super) struct Bank {
+    pub(super) examples: Examples,
+    pub(super) classes: Vec<Value>,
+    pub(super) warnings: Vec<String>,
+    pub(super) vocabulary: Arc<Vocabulary>,
 }
 
 impl Scorer {
-    pub(super) fn fit_features(&self, point: EventTime) -> Result<Option<FittedContext>, predictor::Error> {
-        let Some(bank) = self.bank(point)? else { return Ok(None) };
+    /// Fits the context drawn at `point` for one timeframe.
+    pub(super) fn fit_features(
+        &self,
+        point: EventTime,
+        timeframe: usize,
+    ) -> Result<Option<FittedContext>, predictor::Error> {
+        let Some(bank) = self.bank(point, timeframe)? else { return Ok(None) };
         let Bank { examples, classes, mut warnings, vocabulary } = bank;
         let seed = self.plan.context.seed;
         let (fitted, mix) = if self.plan.member == Member::Auto {
-            let mix = self.mix(point, &examples)?;
+            let mix = self.mix(point, timeframe, &examples)?;
             (mix.fit(&examples, seed), mix.fingerprint())
         } else if let Some(tuned) = &self.plan.tuned {
             (learn::fit_small(&examples, seed, &tuned.network), tuned.digest.to_le_bytes().to_vec())
@@ -38,22 +43,28 @@ impl Scorer {
         let own = self.plan.tuned.is_some() && fitted.member() == Member::Small;
         let name: Arc<str> = Arc::from(fitted.name() + if own { " (fine-tuned)" } else { "" });
         warnings.extend(fitted.fallback().map(|reason| format!("fell back to {name}: {reason}")));
-        let id = context_id(&self.plan, &examples, &mix);
+        let id = context_id(&self.plan, timeframe, &examples, &mix);
         let count = u32::try_from(examples.anchors.len()).unwrap_or(u32::MAX);
-        let typical = examples.features.means();
-        let answerer = Answerer::Features { fitted: Box::new(fitted), name, vocabulary, typical };
+        let answerer = match &self.plan.ranker {
+            Some(ranker) => Answerer::Ranking(self.ranked(ranker, point, fitted, name, vocabulary)?),
+            None => {
+                let typical = examples.features.means();
+                Answerer::Features { fitted: Box::new(fitted), name, vocabulary, typical }
+            }
+        };
         Ok(Some(FittedContext { id, point, examples: count, warnings, answerer, classes }))
     }
 
     /// How much each expert of `auto` counts for the context drawn at `point`, whose examples are given: learned anew
     /// as each generation of labels has matured.
-    fn mix(&self, point: EventTime, examples: &Examples) -> Result<Arc<Mix>, predictor::Error> {
+    fn mix(&self, point: EventTime, timeframe: usize, examples: &Examples) -> Result<Arc<Mix>, predictor::Error> {
         let learned_at = self.plan.weights_point(point);
-        let kept = |mixes: &mut LruCache<EventTime, Arc<Mix>>| mixes.get(&learned_at).cloned();
+        let name = (timeframe, learned_at);
+        let kept = |mixes: &mut LruCache<_, Arc<Mix>>| mixes.get(&name).cloned();
         if let Some(mix) = kept(&mut self.mixes.lock().unwrap_or_else(PoisonError::into_inner)) {
             return Ok(mix);
         }
-        let task = &self.plan.task;
+        let task = self.plan.timeframes[timeframe].task();
         let matures_after = task.horizon().saturating_add(task.label_delay(self.store.schema()));
         let learn = |examples: &Examples| {
             Mix::learn(examples, matures_after, self.plan.context.seed).expect("a selection makes consistent examples")
@@ -61,21 +72,25 @@ impl Scorer {
         let mix = if learned_at == point {
             learn(examples)
         } else {
-            self.bank(learned_at)?.map_or_else(Mix::safe, |bank| learn(&bank.examples))
+            self.bank(learned_at, timeframe)?.map_or_else(Mix::safe, |bank| learn(&bank.examples))
         };
         let mut mixes = self.mixes.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(Arc::clone(mixes.get_or_insert(learned_at, || Arc::new(mix))))
+        Ok(Arc::clone(mixes.get_or_insert(name, || Arc::new(mix))))
     }
 
     /// The examples of the context drawn at `point`; `None` when there is no labelled past.
-    fn bank(&self, point: EventTime) -> Result<Option<Bank>, predictor::Error> {
+    fn bank(&self, point: EventTime, timeframe: usize) -> Result<Option<Bank>, predictor::Error> {
+        if let Some(ranker) = &self.plan.ranker {
+            return self.bank_of_pairs(ranker, point);
+        }
         let draw = self.draws.at(&self.store, Drawn::Context, point)?;
-        let selection = self.select(point, draw)?;
+        let executor = &self.plan.timeframes[timeframe];
+        let selection = self.select(executor, point, draw)?;
         if selection.examples.is_empty() {
             return Ok(None);
         }
         let vocabulary = self.vocabulary(point)?;
-        self.fill(selection, point, draw, vocabulary).map(Some)
+        self.fill(executor.task().kind, selection, point, draw, vocabulary).map(Some)
     }
 
     /// The task's labelled past that was known at `point`, to train on. Its category statistics are those of the time
@@ -86,18 +101,19 @@ impl Scorer {
     /// When the store cannot be read.
     pub fn labelled(&self, point: EventTime) -> Result<Option<Examples>, predictor::Error> {
         let draw = self.draws.at(&self.store, Drawn::Context, point)?;
-        let selection = self.select(point, draw)?;
+        let selection = self.select(&self.plan.executor, point, draw)?;
         let mut anchors: Vec<EventTime> = selection.examples.iter().map(|example| example.anchor).collect();
         anchors.sort_unstable();
         let Some(early) = anchors.get(anchors.len() * 2 / 5) else { return Ok(None) };
         let at = AsOf::historical(*early, draw.sequence);
         let vocabulary = Arc::new(self.plan.featuriser.vocabulary(&self.store, at)?);
-        Ok(Some(self.fill(selection, point, draw, vocabulary)?.examples))
+        Ok(Some(self.fill(self.plan.task.kind, selection, point, draw, vocabulary)?.examples))
     }
 
     /// Makes the features of a selection.
     fn fill(
         &self,
+        kind: TaskKind,
         selection: Selection,
         point: EventTime,
         draw: Draw,
@@ -111,7 +127,7 @@ impl Scorer {
             past.push(row.past.clone());
         }
         let labels: Vec<&Value> = selection.examples.iter().map(|example| &example.label).collect();
-        let (targets, classes) = targets(self.plan.task.kind, &labels);
+        let (targets, classes) = targets(kind, &labels);
         let prior = prior(&targets, &classes, &selection.prior);
         let anchors = selection.examples.iter().map(|example| example.anchor).collect();
         let group = selection.examples.iter().map(|example| digest_key(&example.entity)).collect();

@@ -11,9 +11,12 @@ pub(super) fn digest_key(key: &Key) -> u64 {
 }
 
 /// Everything that a fit depends on: equal ids mean equal fits.
-pub(super) fn context_id(plan: &Plan, examples: &Examples, mix: &[u8]) -> ContextId {
+pub(super) fn context_id(plan: &Plan, timeframe: usize, examples: &Examples, mix: &[u8]) -> ContextId {
     let mut hasher = Xxh3::new();
     hasher.update(plan.task.query.as_bytes());
+    if timeframe > 0 {
+        hasher.update(&(timeframe as u64).to_le_bytes());
+    }
     hasher.update(plan.member.name().as_bytes());
     hasher.update(mix);
     for index in 0..examples.features.rows() {

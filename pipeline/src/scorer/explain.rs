@@ -12,6 +12,10 @@ impl Scorer {
     /// # Errors
     ///
     /// When the store cannot be read, or the model fails.
+    ///
+    /// # Panics
+    ///
+    /// When the score is a list: rankings and forecasts are not explained.
     pub fn explain(&self, context: &FittedContext, entity: &Key, as_of: AsOf) -> Result<Explanation, predictor::Error> {
         let snapshot = &self.store.as_of(as_of);
         match &context.answerer {
@@ -24,6 +28,7 @@ impl Scorer {
                 entity,
                 classes: &context.classes,
             }),
+            Answerer::Ranking(_) | Answerer::Forecast { .. } => panic!("scores that are lists are not explained"),
             Answerer::Relational(answerer) => {
                 let member = self.plan.relational.as_ref().expect("the plan's member has fitted the context");
                 explain::of_rows(&self.plan.executor, member.neighbourhoods(), snapshot, entity, &|samples| {

@@ -7,6 +7,8 @@ use predictor::in_context::{self, InContext};
 use predictor::learn::Fitted;
 use relational::{ContextId, EventTime, Value};
 
+use super::ranking::Ranked;
+
 /// A context after fitting.
 #[derive(Debug)]
 pub struct FittedContext {
@@ -28,6 +30,10 @@ pub(super) enum Answerer {
     /// A member that reads features, its name, the category statistics that they are made with, and the features'
     /// means over the examples.
     Features { fitted: Box<Fitted>, name: Arc<str>, vocabulary: Arc<Vocabulary>, typical: Vec<f32> },
+    /// A ranking.
+    Ranking(Ranked),
+    /// A context for each timeframe of a forecast, whose features are made with the same category statistics.
+    Forecast { steps: Vec<FittedContext>, vocabulary: Arc<Vocabulary> },
     /// `kumo-relational`.
     Relational(InContext),
 }
@@ -38,6 +44,12 @@ impl FittedContext {
     pub fn model(&self) -> Arc<str> {
         match &self.answerer {
             Answerer::Features { name, .. } => Arc::clone(name),
+            Answerer::Ranking(ranked) => Arc::clone(&ranked.name),
+            Answerer::Forecast { steps, .. } => {
+                let mut names: Vec<Arc<str>> = steps.iter().map(Self::model).collect();
+                names.dedup();
+                Arc::from(names.join(", "))
+            }
             Answerer::Relational(_) => Arc::from(in_context::NAME),
         }
     }
@@ -47,6 +59,8 @@ impl FittedContext {
     pub fn fallback(&self) -> Option<&str> {
         match &self.answerer {
             Answerer::Features { fitted, .. } => fitted.fallback(),
+            Answerer::Ranking(ranked) => ranked.fitted.fallback(),
+            Answerer::Forecast { steps, .. } => steps.iter().find_map(Self::fallback),
             Answerer::Relational(context) => context.fallback(),
         }
     }

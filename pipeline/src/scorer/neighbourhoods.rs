@@ -19,7 +19,7 @@ impl Scorer {
         point: EventTime,
     ) -> Result<Option<FittedContext>, predictor::Error> {
         let draw = self.draws.at(&self.store, Drawn::Context, point)?;
-        let mut selection = self.select(point, draw)?;
+        let mut selection = self.select(&self.plan.executor, point, draw)?;
         if selection.examples.is_empty() {
             return Ok(None);
         }

@@ -1,6 +1,8 @@
 //! The kind of prediction, which follows from the target and how it is asked for.
 
-use relational::{Aggregate, ColumnRef, DataType, Function, Problem, Schema, SemanticType, TableId, Target, TaskKind};
+use relational::{
+    Aggregate, ColumnRef, Condition, DataType, Function, Problem, Schema, SemanticType, TableId, Target, TaskKind,
+};
 
 use super::constant::result_type;
 use super::semantic;
@@ -20,21 +22,39 @@ pub(crate) fn of(
 ) -> Result<TaskKind, Fault> {
     let asked = problem.map_or(Problem::Plain, |problem| problem.asked);
     let kind = match target {
-        Target::Condition(_) => of_condition(asked),
+        Target::Condition(condition) => of_condition(condition, asked),
         Target::Aggregate(aggregate) => of_aggregate(schema, aggregate, asked),
         Target::Column(column) => of_column(schema, *column, asked),
     };
     kind.map_err(|message| Fault::new(problem.map_or(written.span(), |problem| problem.span), message))
 }
 
-fn of_condition(asked: Problem) -> Result<TaskKind, String> {
+fn of_condition(condition: &Condition, asked: Problem) -> Result<TaskKind, String> {
     match asked {
         Problem::Plain | Problem::Classify { top: None } => Ok(TaskKind::Binary),
         Problem::Classify { top: Some(_) } => Err("a condition has two classes, so TOP means nothing".to_owned()),
         Problem::Rank { .. } => {
             Err("RANK needs LIST_DISTINCT or a foreign key as its target, not a condition".to_owned())
         }
-        Problem::Forecast { .. } => Err("FORECAST needs an aggregate as its target, not a condition".to_owned()),
+        Problem::Forecast { steps } => {
+            let windows: Vec<_> = condition.aggregates().iter().map(|aggregate| aggregate.window).collect();
+            match windows.as_slice() {
+                [] => Err("FORECAST needs a window, and the target has none".to_owned()),
+                [first, others @ ..] if others.iter().any(|other| other != first) => {
+                    Err("FORECAST moves one window on, and the target has several".to_owned())
+                }
+                _ => forecast(steps, TaskKind::Binary),
+            }
+        }
+    }
+}
+
+/// The kind of a forecast of so many timeframes of this kind.
+fn forecast(steps: u32, of_one: TaskKind) -> Result<TaskKind, String> {
+    match steps {
+        1 => Ok(of_one),
+        2..=STEPS_MAX => Ok(TaskKind::Forecast),
+        _ => Err(format!("FORECAST takes at most {STEPS_MAX} timeframes")),
     }
 }
 
@@ -59,11 +79,7 @@ fn of_aggregate(schema: &Schema, aggregate: &Aggregate, asked: Problem) -> Resul
         Problem::Forecast { .. } if plain != TaskKind::Regression => {
             Err("FORECAST needs an aggregate whose value is a number".to_owned())
         }
-        Problem::Forecast { steps } if steps > STEPS_MAX => {
-            Err(format!("FORECAST takes at most {STEPS_MAX} timeframes"))
-        }
-        Problem::Forecast { steps: 1 } => Ok(TaskKind::Regression),
-        Problem::Forecast { .. } => Ok(TaskKind::Forecast),
+        Problem::Forecast { steps } => forecast(steps, TaskKind::Regression),
     }
 }
 

@@ -3,8 +3,8 @@
 use relational::{Condition, EventTime, RelativeWindow, Task, TimeUnit};
 
 /// Anchors from the newest one back. The newest is the last whose windows have closed by `limit`. The others lie on a
-/// grid from the epoch whose step is the horizon, at least half a step before the newest, so that a later context
-/// finds most of them again.
+/// grid from the epoch whose step is the length of the window that ends last, so that labels do not overlap, at least
+/// half a step before the newest, so that a later context finds most of them again.
 #[derive(Debug)]
 pub(super) struct Anchors {
     newest: Option<EventTime>,
@@ -36,8 +36,9 @@ impl Anchors {
         while closes(newest) > limit {
             newest = newest.plus(limit.since(closes(newest)));
         }
-        let grid = Grid { unit: widest.unit, step: widest.end };
-        let next = grid.last_up_to(newest.plus(-task.horizon() / 2));
+        let grid = Grid { unit: widest.unit, step: widest.length() };
+        let step = grid.point(1).since(EventTime(0));
+        let next = grid.last_up_to(newest.plus(-step / 2));
         Some(Self { newest: Some(newest), next, grid })
     }
 

@@ -16,7 +16,7 @@ use crate::Error;
 use crate::executor::Executor;
 use choose::Chosen;
 pub(crate) use choose::RARE_FACTOR;
-use order::Order;
+pub(crate) use order::Order;
 use own::Own;
 pub use refresh::refresh_point;
 use windowed::Windowed;

@@ -8,12 +8,12 @@ use xxhash_rust::xxh3::Xxh3;
 /// Gives every (task, entity, anchor) a place that depends on nothing else, so that contexts drawn at different times
 /// choose mostly the same examples.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Order {
+pub(crate) struct Order {
     seed: u64,
 }
 
 impl Order {
-    pub(super) fn new(task: &Task, seed: u64) -> Self {
+    pub(crate) fn new(task: &Task, seed: u64) -> Self {
         let mut hasher = Xxh3::with_seed(seed);
         hasher.write(task.name.as_bytes());
         hasher.write_u8(0);
@@ -22,7 +22,7 @@ impl Order {
     }
 
     /// The place of an example among those of its anchor.
-    pub(super) fn place(self, entity: &Key, anchor: EventTime) -> u64 {
+    pub(crate) fn place(self, entity: &Key, anchor: EventTime) -> u64 {
         let mut hasher = Xxh3::with_seed(self.seed);
         entity.hash(&mut hasher);
         hasher.write_i64(anchor.0);

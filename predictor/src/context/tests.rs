@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use proptest::prelude::*;
 use relational::{EventTime, Sequence};
 
@@ -56,6 +58,36 @@ fn every_window_has_closed_and_every_example_was_there() {
             assert!(example.anchor.plus(30 * EventTime::DAY) <= cutoff && example.anchor >= day(0), "{example:?}");
         }
         assert_eq!(selection.examples[0].anchor, cutoff.plus(-30 * EventTime::DAY));
+    }
+}
+
+#[test]
+fn an_example_of_a_timeframe_waits_for_the_end_of_that_timeframe() {
+    let shop = regulars();
+    let forecast = shop.executor("PREDICT COUNT(orders.*, 0, 7, days) FORECAST 4 TIMEFRAMES FOR EACH customers.id");
+    let timeframes = forecast.task().timeframes();
+    assert_eq!(timeframes.len(), 4);
+    for (task, weeks) in timeframes.into_iter().zip(1..) {
+        let executor = Executor::new(Arc::new(task), Arc::clone(&shop.schema));
+        let at = at(day(100));
+        let selection = select(&shop.store, &executor, at, &of_size(200)).expect("readable");
+        assert_eq!(selection.examples[0].anchor, day(100 - 7 * weeks));
+        assert!(
+            selection.examples.last().expect("examples").anchor < day(100 - 7 * weeks - 20),
+            "weeks lie apart by one"
+        );
+        for example in &selection.examples {
+            let window = relational::Window {
+                start: example.anchor.plus(7 * (weeks - 1) * EventTime::DAY),
+                end: example.anchor.plus(7 * weeks * EventTime::DAY),
+            };
+            assert!(window.end <= day(100), "{example:?}");
+            let everything = shop.at(EventTime(i64::MAX / 4));
+            let via = &executor.task().target_aggregates()[0].via;
+            let rows = crate::executor::rows::Source::open(&everything, via, &example.entity).expect("readable");
+            let rows = rows.newest(window, 1_000).expect("readable").len();
+            assert_eq!(example.label.as_f64(), Some(f64::from(u32::try_from(rows).expect("few"))), "{example:?}");
+        }
     }
 }
 

@@ -37,7 +37,7 @@ where
 }
 
 /// Whether a filter keeps a row: what is unknown is not kept.
-pub(super) fn keeps(filter: Option<&Condition>, row: &Row) -> bool {
+pub(crate) fn keeps(filter: Option<&Condition>, row: &Row) -> bool {
     let Some(filter) = filter else { return true };
     let mut column = |operand: &Operand| -> Result<Cow<'_, Value>, Infallible> {
         Ok(match operand {

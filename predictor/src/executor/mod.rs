@@ -18,7 +18,7 @@ use relational::{
 
 use crate::Error;
 use atom::Atom;
-pub(crate) use condition::compare;
+pub(crate) use condition::{compare, keeps};
 use reader::{Reader, Windowless};
 use rows::Source;
 

@@ -93,11 +93,12 @@ pub struct RowEffect {
 }
 
 impl Measure {
-    /// What is explained of a prediction.
+    /// What is explained of a prediction: of a list its first entry, as [`Prediction::point`] reads it.
     #[must_use]
     pub fn of(prediction: &Prediction) -> Self {
         match prediction {
-            Prediction::Binary(_) => Self::Probability,
+            Prediction::Binary(_) | Prediction::Ranking(_) => Self::Probability,
+            Prediction::Forecast(windows) => windows.first().map_or(Self::Median, |(_, first)| Self::of(first)),
             Prediction::Quantiles(_) => Self::Median,
             Prediction::Multiclass(shares) => {
                 let likeliest = shares.iter().max_by(|a, b| a.1.total_cmp(&b.1));

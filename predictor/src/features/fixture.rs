@@ -9,6 +9,7 @@ use relational::{
 };
 
 use crate::executor::Executor;
+use crate::ranking::Ranker;
 
 use super::{FeatureOptions, Featuriser};
 
@@ -21,6 +22,8 @@ pub(crate) struct Shape {
     pub(crate) tables: &'static [(&'static str, &'static str, &'static str, &'static str)],
     pub(crate) links: &'static [(&'static str, &'static str, &'static str)],
     pub(crate) query: &'static str,
+    /// A query that ranks.
+    pub(crate) ranking: Option<&'static str>,
 }
 
 /// Every shape that the tests run on.
@@ -36,6 +39,7 @@ pub(crate) const SHAPES: &[Shape] = &[
         links: &[("results", "driver", "drivers"), ("results", "team", "teams"), ("team_results", "team", "teams")],
         query: "PREDICT COUNT(results.* WHERE results.points > 2, 0, 10, hours) > 0 FOR EACH drivers.id \
                 ASSUMING COUNT(results.*, 0, 10, hours) > 0",
+        ranking: Some("PREDICT LIST_DISTINCT(results.team, 0, 10, hours) RANK TOP 3 FOR EACH drivers.id"),
     },
     Shape {
         name: "composite text keys, grandchildren, a parent with time",
@@ -47,6 +51,7 @@ pub(crate) const SHAPES: &[Shape] = &[
         ],
         links: &[("shops", "region", "regions"), ("orders", "land+number", "shops"), ("lines", "order_id", "orders")],
         query: "PREDICT SUM(orders.total, 0, 10, hours) FOR EACH shops.number",
+        ranking: None,
     },
     Shape {
         name: "two foreign keys to one parent",
@@ -57,6 +62,7 @@ pub(crate) const SHAPES: &[Shape] = &[
         ],
         links: &[("matches", "home", "clubs"), ("matches", "away", "clubs"), ("bets", "match", "matches")],
         query: "PREDICT COUNT(matches.*, 0, 10, hours) = 0 FOR EACH clubs.id",
+        ranking: Some("PREDICT LIST_DISTINCT(matches.away WHERE matches.goals > 2, 0, 10, hours) FOR EACH clubs.id"),
     },
     Shape {
         name: "self reference and a bridge without time",
@@ -75,6 +81,7 @@ pub(crate) const SHAPES: &[Shape] = &[
             ("notes", "person", "people"),
         ],
         query: "PREDICT COUNT(notes.*, 0, 10, hours) > 0 FOR EACH people.id",
+        ranking: None,
     },
     Shape {
         name: "payments",
@@ -92,6 +99,7 @@ pub(crate) const SHAPES: &[Shape] = &[
             ("receipts", "payment", "payments"),
         ],
         query: "PREDICT payments.fraud FOR EACH payments.id",
+        ranking: Some("PREDICT LIST_DISTINCT(payments.terminal, 0, 10, hours) RANK FOR EACH customers.id"),
     },
     Shape {
         name: "a column of a table without time",
@@ -102,6 +110,7 @@ pub(crate) const SHAPES: &[Shape] = &[
         ],
         links: &[("things", "grp", "groups"), ("events", "thing", "things")],
         query: "PREDICT things.kind FOR EACH things.id",
+        ranking: None,
     },
 ];
 
@@ -116,6 +125,13 @@ impl Shape {
         });
         let links = links.collect();
         Schema::new(tables, links).expect("a valid shape")
+    }
+
+    pub(crate) fn ranker(&self) -> Option<Ranker> {
+        let schema = Arc::new(self.schema());
+        let task =
+            pql::compile("task", self.ranking?, &schema).unwrap_or_else(|error| panic!("{}: {error}", self.name));
+        Ranker::new(&Executor::new(Arc::new(task), schema))
     }
 
     pub(crate) fn featuriser(&self, options: &FeatureOptions) -> Featuriser {

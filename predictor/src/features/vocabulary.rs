@@ -52,6 +52,14 @@ impl Vocabulary {
         Ok(Self { categories })
     }
 
+    /// This one and another that was taken with the same bounds: what both have is equal.
+    pub(crate) fn joined(mut self, other: Self) -> Self {
+        for (table, categories) in other.categories {
+            self.categories.entry(table).or_default().extend(categories);
+        }
+        self
+    }
+
     /// Of one category; empty when it was not wanted.
     pub(crate) fn of(&self, table: TableId, columns: &[ColumnId]) -> Option<&Frequencies> {
         self.categories.get(&table)?.get(columns)

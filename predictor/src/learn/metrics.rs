@@ -1,6 +1,8 @@
 //! How good predictions were. Every figure is independent of the order of its input; `None` says that it is not
 //! defined for what was given.
 
+pub mod ranking;
+
 use relational::Prediction;
 
 /// Probabilities are held at this distance from 0 and 1 before their logarithm is taken.

@@ -25,6 +25,8 @@ mod examples;
 mod fitted;
 mod last_k;
 mod learner;
+#[cfg(test)]
+mod many_classes;
 mod matrix;
 pub mod metrics;
 mod normal;

@@ -1,0 +1,68 @@
+//! A forecast: one question per timeframe, each with a context of its own, about the same features.
+//!
+//! An example of a timeframe is used once the whole of that timeframe's window has closed, so the contexts of later
+//! timeframes end earlier.
+
+use std::sync::Arc;
+
+use predictor::features::{Query, Vocabulary};
+use relational::{ContextId, EventTime, Prediction, Window};
+use xxhash_rust::xxh3::Xxh3;
+
+use super::digest::digest_features;
+use super::{Answerer, FittedContext, Scored, Scorer};
+
+impl Scorer {
+    /// Fits a context for each timeframe. `None` until the last of them has a labelled past.
+    pub(super) fn fit_forecast(&self, point: EventTime) -> Result<Option<FittedContext>, predictor::Error> {
+        let mut steps = Vec::with_capacity(self.plan.timeframes.len());
+        for timeframe in 0..self.plan.timeframes.len() {
+            let Some(step) = self.fit_features(point, timeframe)? else { return Ok(None) };
+            steps.push(step);
+        }
+        let mut hasher = Xxh3::new();
+        steps.iter().for_each(|step| hasher.update(&step.id.0.to_le_bytes()));
+        let warning = |(number, step): (usize, &FittedContext)| {
+            step.warnings.iter().map(move |warning| format!("timeframe {}: {warning}", number + 1)).collect::<Vec<_>>()
+        };
+        let vocabulary = self.vocabulary(point)?;
+        Ok(Some(FittedContext {
+            id: ContextId(hasher.digest()),
+            point,
+            examples: steps.iter().map(|step| step.examples).min().unwrap_or(0),
+            warnings: steps.iter().enumerate().flat_map(warning).collect(),
+            answerer: Answerer::Forecast { steps, vocabulary },
+            classes: Vec::new(),
+        }))
+    }
+
+    pub(super) fn score_forecast(
+        &self,
+        context: &FittedContext,
+        steps: &[FittedContext],
+        vocabulary: &Arc<Vocabulary>,
+        query: &Query,
+    ) -> Result<Scored, predictor::Error> {
+        let mut features = Vec::with_capacity(self.plan.featuriser.names().len());
+        let facts = self.plan.featuriser.row(&self.store, vocabulary, query, &mut features)?;
+        let answer = |(timeframe, step): (usize, &FittedContext)| match &step.answerer {
+            Answerer::Features { fitted, .. } => {
+                let estimate = fitted.predict(&features, &facts.past);
+                (self.window(timeframe, query.as_of.cutoff), estimate.prediction(&step.classes))
+            }
+            _ => unreachable!("a timeframe is answered from features"),
+        };
+        Ok(Scored {
+            prediction: Prediction::Forecast(steps.iter().enumerate().map(answer).collect()),
+            truncated: facts.truncated,
+            digest: digest_features(context.id, &features, &facts.past),
+        })
+    }
+
+    /// The window that a timeframe asks about.
+    fn window(&self, timeframe: usize, anchor: EventTime) -> Window {
+        let aggregates = self.plan.timeframes[timeframe].task().target_aggregates();
+        let window = aggregates.first().and_then(|aggregate| aggregate.window);
+        window.expect("what is forecast has a window").at(anchor)
+    }
+}
