@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
-use std::path::PathBuf;
-use std::process::Command;
+use std::ops::Deref;
 
 use serde_json::Value as Json;
-use tempfile::TempDir;
+
+use crate::folder::{Folder, Numbers};
 
 const CONFIG: &str = r#"
 [app]
@@ -59,22 +59,19 @@ context_size = 200
 const DAYS: u64 = 120;
 
 /// Everybody has two favourite shops, and sometimes goes elsewhere.
-struct Town {
-    folder: TempDir,
-}
+struct Town(Folder);
 
-struct Numbers(u64);
+impl Deref for Town {
+    type Target = Folder;
 
-impl Numbers {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % end
+    fn deref(&self) -> &Folder {
+        &self.0
     }
 }
 
 impl Town {
     fn new() -> Self {
-        let town = Self { folder: tempfile::tempdir().expect("a temporary folder") };
+        let town = Self(Folder::new());
         let people =
             (0..30).fold("person,age\n".to_owned(), |text, person| format!("{text}{person},{}\n", 20 + person));
         let shops = (0..25).fold("shop,trade\n".to_owned(), |text, shop| format!("{text}s{shop},{}\n", shop % 3));
@@ -83,25 +80,6 @@ impl Town {
         town.write("visits.csv", &visits(7, DAYS * 24));
         town.write("foreshore.toml", CONFIG);
         town
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        fs::write(self.path(name), text).expect("a file in the temporary folder");
-    }
-
-    fn read(&self, name: &str) -> String {
-        fs::read_to_string(self.path(name)).unwrap_or_default()
-    }
-
-    fn succeeds(&self, arguments: &[&str]) -> String {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_foreshore"));
-        let output = command.current_dir(self.folder.path()).args(arguments).output().expect("the program starts");
-        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).expect("UTF-8")
     }
 
     fn asked(&self, command: &str, task: &str) -> Vec<BTreeMap<String, String>> {

@@ -1,17 +1,22 @@
-//! The program as a user runs it: files in, files out, and killed at any moment.
+//! Files in, files out, and killed at any moment.
 
 use std::fmt::Write as _;
 use std::fs;
-use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::ops::Deref;
 use std::thread;
 use std::time::Duration;
 
-use tempfile::TempDir;
+use crate::folder::{Folder, Numbers};
 
 /// A small shop in a folder of its own.
-struct Shop {
-    folder: TempDir,
+struct Shop(Folder);
+
+impl Deref for Shop {
+    type Target = Folder;
+
+    fn deref(&self) -> &Folder {
+        &self.0
+    }
 }
 
 const CONFIG: &str = r#"
@@ -50,19 +55,9 @@ refresh = "20d"
 context_size = 200
 "#;
 
-/// A fixed stream of numbers, so that the tests see the same shop every time.
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % end
-    }
-}
-
 impl Shop {
     fn new() -> Self {
-        let shop = Self { folder: tempfile::tempdir().expect("a temporary folder") };
+        let shop = Self(Folder::new());
         let mut numbers = Numbers(7);
         let mut customers = String::from("customer_id,region\n");
         for customer in 0..40 {
@@ -83,34 +78,6 @@ impl Shop {
         (0..40).for_each(|customer| writeln!(questions, "{customer},2024-03-20 00:00:00").expect("text"));
         shop.write("questions.csv", &questions);
         shop
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        fs::write(self.path(name), text).expect("a file in the temporary folder");
-    }
-
-    fn read(&self, name: &str) -> String {
-        fs::read_to_string(self.path(name)).unwrap_or_default()
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_foreshore"));
-        command.current_dir(self.folder.path()).args(arguments);
-        command
-    }
-
-    fn run(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).output().expect("the program starts")
-    }
-
-    fn succeeds(&self, arguments: &[&str]) -> String {
-        let output = self.run(arguments);
-        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).expect("UTF-8")
     }
 
     /// Scores by id, without the store's own number.

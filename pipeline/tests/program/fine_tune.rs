@@ -2,12 +2,12 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
 use pipeline::tuned::{self, GainRecord, Record, digest_text};
 use predictor::small::Weights;
-use tempfile::TempDir;
+
+use crate::folder::{Folder, Numbers};
 
 const CONFIG: &str = r#"
 [app]
@@ -36,28 +36,21 @@ context_size = 200
 const QUERY: &str = "PREDICT COUNT(orders.*, 0, 5, days) = 0 FOR EACH customers.customer_id";
 
 /// Customers who order at random: nothing tells who will.
-fn shop() -> TempDir {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).expect("a file");
+fn shop() -> Folder {
+    let folder = Folder::new();
     let customers: String =
         (0..40).fold(String::from("customer_id\n"), |text, customer| text + &format!("{customer}\n"));
     let mut orders = String::from("order_id,customer_id,amount,ordered_at\n");
-    let mut bits: u64 = 5;
+    let mut numbers = Numbers(5);
     for order in 0..700u64 {
-        bits = bits.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        let (customer, amount, day) = ((bits >> 33) % 40, (bits >> 43) % 90, order / 7);
+        let (customer, amount, day) = (numbers.below(40), (numbers.0 >> 43) % 90, order / 7);
         let date = format!("2024-{:02}-{:02}", 1 + day / 28, 1 + day % 28);
         writeln!(orders, "{order},{customer},{amount},{date} 12:00:{:02}", order % 60).expect("text");
     }
-    write("customers.csv", &customers);
-    write("orders.csv", &orders);
-    write("foreshore.toml", CONFIG);
+    folder.write("customers.csv", &customers);
+    folder.write("orders.csv", &orders);
+    folder.write("foreshore.toml", CONFIG);
     folder
-}
-
-fn run(folder: &Path, arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_foreshore"));
-    command.current_dir(folder).args(arguments).output().expect("the program starts")
 }
 
 fn json(output: &Output) -> serde_json::Value {
@@ -70,7 +63,7 @@ fn what_does_not_help_is_declined_and_leaves_no_file() {
     let shop = shop();
     let base = ["fine-tune", "--task", "churn", "--out", "tuned", "--format", "json"];
     let more = ["--examples", "500", "--steps", "15", "--until", "2024-03-20"];
-    let outcome = json(&run(shop.path(), &[&base[..], &more].concat()));
+    let outcome = json(&shop.run(&[&base[..], &more].concat()));
     assert_eq!(outcome["outcome"], "declined", "{outcome}");
     let folds = outcome["folds"].as_array().expect("folds");
     assert!(!folds.is_empty() && outcome["reason"].as_str().is_some_and(|reason| reason.contains("standard error")));
@@ -79,13 +72,13 @@ fn what_does_not_help_is_declined_and_leaves_no_file() {
         assert!(fold["to"].as_str().is_some_and(|to| to <= "2024-03-15T00:00:00Z"), "{fold}");
         assert!(fold["shipped"].as_f64().is_some_and(f64::is_finite), "{fold}");
     }
-    assert!(!shop.path().join("tuned").exists());
+    assert!(!shop.path("tuned").exists());
 }
 
 #[test]
 fn weights_of_a_folder_answer_for_their_query_alone() {
     let shop = shop();
-    let folder = shop.path().join("own");
+    let folder = shop.path("own");
     let weights = Weights::shipped();
     let gain = GainRecord { mean: 0.1, standard_error: 0.01 };
     let digest = digest_text(weights.digest());
@@ -106,7 +99,7 @@ fn weights_of_a_folder_answer_for_their_query_alone() {
     tuned::write(&folder, &weights, &record).expect("it can be written");
     let score = |more: &[&str]| {
         let base = ["score", "--task", "churn", "--entity", "3", "--model", "foreshore-small", "--format", "json"];
-        run(shop.path(), &[&base[..], more].concat())
+        shop.run(&[&base[..], more].concat())
     };
     let (shipped, own) = (json(&score(&[])), json(&score(&["--weights", "own"])));
     // The very same numbers, under a name and a context of their own.
