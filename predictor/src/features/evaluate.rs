@@ -8,6 +8,7 @@ use super::plan::{
     CalendarStat, CategoryStat, Clock, CountStat, Feature, LagStat, NumberSource, NumberStat, OwnStat, Plan,
     RelativeStat, Span,
 };
+use super::scale::{log_count, log_over_gap, log_tenths, quotient};
 use super::stream::{Loaded, signed_log};
 use super::vocabulary::Vocabulary;
 
@@ -118,13 +119,7 @@ fn count(loaded: &Loaded, clock: &Clock, stat: CountStat) -> f64 {
         CountStat::First => loaded.first.map_or(f64::NAN, |time| clock.ago(time).max(0.0).ln_1p()),
         CountStat::SinceOverGap => {
             let (Some(newest), Some(first)) = (nth(loaded, 1), loaded.first) else { return f64::NAN };
-            let rows = loaded.counts[Span::All.index()];
-            if rows < 2 {
-                return f64::NAN;
-            }
-            #[expect(clippy::cast_precision_loss, reason = "counts stay below 2^53")]
-            let gap = (clock.ago(first) - clock.ago(newest)) / (rows - 1) as f64;
-            (clock.ago(newest).max(0.0) / gap.max(1e-3)).ln_1p()
+            log_over_gap(clock.ago(newest), clock.ago(first), loaded.counts[Span::All.index()])
         }
         CountStat::SincePositive => {
             let newest = (0..loaded.rows.len()).find(|row| loaded.cell(*row, 0) > 0.0);
@@ -137,17 +132,6 @@ fn nth(loaded: &Loaded, place: usize) -> Option<EventTime> {
     loaded.rows.get(place - 1).map(|version| version.time)
 }
 
-/// Short times differ more than long ones.
-fn log_tenths(ago: Option<f64>) -> f64 {
-    ago.map_or(f64::NAN, |ago| (10.0 * ago.max(0.0)).ln_1p())
-}
-
-fn log_count(count: u64) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "counts stay below 2^53")]
-    let count = count as f64;
-    count.ln_1p()
-}
-
 fn number_stat(loaded: &Loaded, number: usize, stat: NumberStat) -> f64 {
     let newest = |rows: usize| {
         (0..loaded.rows.len().min(rows)).map(|row| loaded.cell(row, number)).filter(|value| !value.is_nan())
@@ -156,7 +140,10 @@ fn number_stat(loaded: &Loaded, number: usize, stat: NumberStat) -> f64 {
         NumberStat::Last if loaded.rows.is_empty() => f64::NAN,
         NumberStat::Last => loaded.cell(0, number),
         NumberStat::MeanOf(rows) => mean(newest(usize::from(rows))),
-        NumberStat::MeanIn(span) => quotient(loaded.sum(number, span)),
+        NumberStat::MeanIn(span) => {
+            let (rows, sum) = loaded.sum(number, span);
+            quotient(rows, sum)
+        }
         NumberStat::Min => newest(NEWEST).fold(f64::NAN, f64::min),
         NumberStat::Max => newest(NEWEST).fold(f64::NAN, f64::max),
         NumberStat::Deviation => deviation(&newest(NEWEST).collect::<Vec<f64>>()),
@@ -218,12 +205,8 @@ fn relative(loaded: &Loaded, number: usize, own: f64, stat: RelativeStat) -> f64
 }
 
 fn mean(values: impl Iterator<Item = f64>) -> f64 {
-    quotient(values.fold((0, 0.0), |total, value| (total.0 + 1, total.1 + value)))
-}
-
-fn quotient((count, sum): (u64, f64)) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "counts stay below 2^53")]
-    if count == 0 { f64::NAN } else { sum / count as f64 }
+    let (rows, sum) = values.fold((0, 0.0), |total, value| (total.0 + 1, total.1 + value));
+    quotient(rows, sum)
 }
 
 fn deviation(values: &[f64]) -> f64 {

@@ -22,6 +22,7 @@ mod names;
 mod paths;
 mod plan;
 mod rollup;
+pub(crate) mod scale;
 mod sources;
 mod stream;
 mod subject;

@@ -7,6 +7,7 @@ use crate::Error;
 
 use super::FeatureOptions;
 use super::plan::Rollup;
+use super::scale::log_count;
 use super::stream::{View, signed_log};
 
 /// Appends the values of a roll-up onto one row (in the order that [`Rollup`] says) and tells whether it was cut: of
@@ -54,12 +55,6 @@ fn push_sum_and_mean(count: u64, sum: f64, into: &mut Vec<f64>) {
     into.push(signed_log(sum));
     #[expect(clippy::cast_precision_loss, reason = "counts stay below 2^53")]
     into.push(if count == 0 { f64::NAN } else { signed_log(sum / count as f64) });
-}
-
-fn log_count(count: u64) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "counts stay below 2^53")]
-    let count = count as f64;
-    count.ln_1p()
 }
 
 fn different(rows: &[Version], columns: &[ColumnId]) -> u64 {

@@ -11,6 +11,7 @@ use super::{Market, Ranker};
 use crate::Error;
 use crate::executor::rows::Source;
 use crate::features::Query;
+use crate::features::scale::{log_count, log_over_gap, log_tenths, quotient};
 use crate::learn::{Past, count};
 
 /// Names of the pair's features. Times are in h, from the query's time; popularity is that of the market.
@@ -104,19 +105,16 @@ impl Ranker {
         let past = self.past(candidates, candidate);
         let mean = |newest: usize| {
             let newest = past.labels.iter().take(newest);
-            quotient(newest.clone().sum::<f64>(), newest.count())
+            quotient(newest.len() as u64, newest.sum::<f64>())
         };
         let ago = |time: EventTime| ratio(candidates.now.since(time), self.unit_micros);
         let within = |spans: i64| {
             let since = candidates.now.plus(-self.unit_micros.saturating_mul(spans));
-            log_count(candidate.times.iter().filter(|time| **time > since).count())
+            log_count(candidate.times.iter().filter(|time| **time > since).count() as u64)
         };
         let (newest, first) = (candidate.times.first(), candidate.times.last());
         let gap = match (newest, first) {
-            (Some(newest), Some(first)) if candidate.times.len() > 1 => {
-                let gap = (ago(*first) - ago(*newest)) / count(candidate.times.len() - 1);
-                (ago(*newest).max(0.0) / gap.max(1e-3)).ln_1p()
-            }
+            (Some(newest), Some(first)) => log_over_gap(ago(*newest), ago(*first), candidate.times.len() as u64),
             _ => f64::NAN,
         };
         let standing = market.standing(&candidate.key);
@@ -126,9 +124,9 @@ impl Ranker {
             within(1),
             within(3),
             within(12),
-            log_count(candidate.times.len()),
-            quotient(count(candidate.times.len()), candidates.rows),
-            newest.map_or(f64::NAN, |time| (10.0 * ago(*time).max(0.0)).ln_1p()),
+            log_count(candidate.times.len() as u64),
+            quotient(candidates.rows as u64, count(candidate.times.len())),
+            log_tenths(newest.map(|time| ago(*time))),
             first.map_or(f64::NAN, |time| ago(*time).max(0.0).ln_1p()),
             gap,
             mean(1),
@@ -136,10 +134,10 @@ impl Ranker {
             mean(10),
             (share + WALK_MIN).ln(),
             (share / count(all.max(1)).sqrt() + WALK_MIN).ln(),
-            candidate.walk.map_or(f64::NAN, |(rank, _)| log_count(rank)),
+            candidate.walk.map_or(f64::NAN, |(rank, _)| log_count(rank as u64)),
             standing.map_or(0.0, |(_, standing)| f64::from(standing.recent).ln_1p()),
-            log_count(all),
-            standing.map_or(f64::NAN, |(rank, _)| log_count(rank)),
+            log_count(all as u64),
+            standing.map_or(f64::NAN, |(rank, _)| log_count(rank as u64)),
         ];
         #[expect(clippy::cast_possible_truncation, reason = "learners read single precision")]
         let single = |value: f64| if value.is_finite() { value as f32 } else { f32::NAN };
@@ -166,12 +164,4 @@ const WALK_MIN: f64 = 1e-6;
 #[expect(clippy::cast_precision_loss, reason = "2^53 microseconds are 285 years")]
 fn ratio(part: i64, whole: i64) -> f64 {
     part as f64 / whole as f64
-}
-
-fn log_count(number: usize) -> f64 {
-    count(number).ln_1p()
-}
-
-fn quotient(sum: f64, of: usize) -> f64 {
-    if of == 0 { f64::NAN } else { sum / count(of) }
 }
