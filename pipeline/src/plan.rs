@@ -129,7 +129,7 @@ impl Plan {
     /// labels, for they change as labels mature.
     #[must_use]
     pub fn weights_point(&self, point: EventTime) -> EventTime {
-        let generation = self.task.horizon().saturating_add(self.task.label_delay(self.executor.schema()));
+        let generation = self.task.matures_after(self.executor.schema());
         let here = self.refresh_point(point);
         let step = here.since(self.refresh_point(here.plus(-1)));
         floor(here, generation.max(step)).min(point)

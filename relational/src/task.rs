@@ -235,6 +235,12 @@ impl Task {
         columns.iter().map(delay).max().unwrap_or(0)
     }
 
+    /// How long after its anchor the label of an example is known, in microseconds.
+    #[must_use]
+    pub fn matures_after(&self, schema: &Schema) -> i64 {
+        self.horizon().saturating_add(self.label_delay(schema))
+    }
+
     /// How many rows a ranking names.
     #[must_use]
     pub fn rank_top(&self) -> usize {

@@ -32,7 +32,7 @@ pub(super) fn run(arguments: &FineTune) -> Result<(), Failure> {
     let base = Weights::shipped();
     let tuning = Tuning { seed: arguments.seed, steps: arguments.steps, ..Tuning::default() };
     let bar = output::progress("fine-tuning", Some(1));
-    let matures_after = plan.task.horizon().saturating_add(plan.task.label_delay(&world.schema));
+    let matures_after = plan.task.matures_after(&world.schema);
     let tuned = fine_tune(&base, &examples, matures_after, context, &tuning, &mut |done, all| {
         bar.set_length(all);
         bar.set_position(done);

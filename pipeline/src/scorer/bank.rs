@@ -65,7 +65,7 @@ impl Scorer {
             return Ok(mix);
         }
         let task = self.plan.timeframes[timeframe].task();
-        let matures_after = task.horizon().saturating_add(task.label_delay(self.store.schema()));
+        let matures_after = task.matures_after(self.store.schema());
         let learn = |examples: &Examples| {
             Mix::learn(examples, matures_after, self.plan.context.seed).expect("a selection makes consistent examples")
         };

@@ -20,7 +20,7 @@ pub(super) fn context_id(plan: &Plan, timeframe: usize, examples: &Examples, mix
     hasher.update(plan.member.name().as_bytes());
     hasher.update(mix);
     for index in 0..examples.features.rows() {
-        examples.features.row(index).iter().for_each(|value| hasher.update(&value.to_bits().to_le_bytes()));
+        update_features(&mut hasher, examples.features.row(index));
         hasher.update(&examples.anchors[index].0.to_le_bytes());
         hasher.update(&examples.group[index].to_le_bytes());
         update_past(&mut hasher, &examples.past[index]);
@@ -40,9 +40,13 @@ pub(super) fn update_targets(hasher: &mut Xxh3, targets: &Targets) {
 pub(super) fn digest_features(context: ContextId, features: &[f32], past: &Past) -> u64 {
     let mut hasher = Xxh3::new();
     hasher.update(&context.0.to_le_bytes());
-    features.iter().for_each(|value| hasher.update(&value.to_bits().to_le_bytes()));
+    update_features(&mut hasher, features);
     update_past(&mut hasher, past);
     hasher.digest()
+}
+
+pub(super) fn update_features(hasher: &mut Xxh3, features: &[f32]) {
+    features.iter().for_each(|value| hasher.update(&value.to_bits().to_le_bytes()));
 }
 
 pub(super) fn update_past(hasher: &mut Xxh3, past: &Past) {

@@ -12,7 +12,7 @@ use relational::{AsOf, EventTime, Key, Prediction, Value};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::bank::Bank;
-use super::digest::{digest_key, update_past};
+use super::digest::{digest_key, update_features, update_past};
 use super::draw::{Draw, Drawn};
 use super::{ExampleRow, FittedContext, Scored, Scorer};
 use crate::parallel;
@@ -199,7 +199,7 @@ impl Scorer {
                 unreachable!("a pair's target is yes or no")
             };
             hasher.update(&digest_key(&Key::single(candidate.key.clone())).to_le_bytes());
-            features.iter().for_each(|value| hasher.update(&value.to_bits().to_le_bytes()));
+            update_features(&mut hasher, &features);
             update_past(&mut hasher, &past);
             rows.push((candidate.key.clone(), probability));
         }

@@ -83,7 +83,7 @@ impl Bank {
         labelled.reverse();
         let task = executor.task();
         let timed = !task.is_static() || database.schema().table(task.entity).time.is_some();
-        let matures_after = if timed { task.horizon() + task.label_delay(database.schema()) } else { 0 };
+        let matures_after = if timed { task.matures_after(database.schema()) } else { 0 };
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a place in the list")]
         let from = labelled[(float(labelled.len()) * STATISTICS_AT) as usize].anchor;
         let featuriser = Featuriser::new(Arc::clone(&executor), &FeatureOptions::default());
