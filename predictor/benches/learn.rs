@@ -24,7 +24,7 @@ fn examples(rows: usize, columns: usize) -> Examples {
         truths.push(values[0] + values[2] + noise(row, columns) > 1.5);
         features.push_row(&values);
         let atoms: Vec<f64> = (0..40).map(|index| f64::from(u8::from(noise(row, index) > 0.5))).collect();
-        past.push(Past { labels: atoms[..10].to_vec(), atoms });
+        past.push(Past { labels: atoms[..10].to_vec(), atoms, rows: Vec::new() });
     }
     Examples {
         features,

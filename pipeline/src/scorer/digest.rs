@@ -53,4 +53,5 @@ pub(super) fn update_past(hasher: &mut Xxh3, past: &Past) {
     for number in past.labels.iter().chain(&past.atoms) {
         hasher.update(&number.to_bits().to_le_bytes());
     }
+    past.rows.iter().for_each(|rows| hasher.update(&rows.cells));
 }

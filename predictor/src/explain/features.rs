@@ -83,6 +83,7 @@ impl Asked<'_> {
         if told.atoms {
             past.atoms.clear();
         }
+        told.coded.iter().for_each(|(table, column)| past.rows[*table].blank(*column));
         (features, past)
     }
 

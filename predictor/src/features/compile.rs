@@ -18,6 +18,7 @@ use std::collections::BTreeSet;
 use relational::{ColumnId, DataType, ForeignKeyId, Schema, TableId};
 
 use super::FeatureOptions;
+use super::codes::coded;
 use super::columns::{categories, count_stats, number_stats, own_numbers, own_stats, rolled_numbers, rollups};
 use super::names;
 use super::plan::{
@@ -34,6 +35,7 @@ pub(crate) fn compile(schema: &Schema, subject: &Subject, options: &FeatureOptio
         streams: Vec::new(),
         features: Vec::new(),
         names: Vec::new(),
+        coded: Vec::new(),
     };
     let mut compiler = Compiler { schema, subject, plan, tiers: Vec::new() };
     compiler.anchor_rows();
@@ -299,6 +301,7 @@ impl Compiler<'_> {
         self.plan.features = order.iter().map(|place| self.plan.features[*place]).collect();
         self.plan.names = names::unique(order.iter().map(|place| self.plan.names[*place].clone()));
         self.mark_read();
+        self.plan.coded = coded(self.schema, &self.plan, &self.subject.hidden, &self.subject.masked);
         self.plan
     }
 

@@ -12,6 +12,7 @@
 //! The list of features follows section 8.2 of the project's model notes; h is the longer of horizon and label delay (a
 //! week when both are zero).
 
+mod codes;
 mod columns;
 mod compile;
 mod evaluate;
@@ -38,9 +39,10 @@ use relational::{AsOf, EventTime, Key, RowKey, TableId, Window};
 
 use crate::Error;
 use crate::executor::Executor;
-use crate::learn::Past;
+use crate::learn::{CodedRows, Past};
 use crate::read_set::Path;
 
+use codes::{Coded, CodedSource};
 use history::History;
 use plan::{Anchor, Clock, Detail, Plan};
 use stream::{Loaded, View};
@@ -197,8 +199,19 @@ impl Featuriser {
         }
         Ok(Facts {
             truncated: read.streams.iter().any(|stream| stream.truncated),
-            past: self.past(snapshot, query, &read)?,
+            past: Past { rows: self.coded(vocabulary, &read), ..self.past(snapshot, query, &read)? },
         })
+    }
+
+    fn coded(&self, vocabulary: &Vocabulary, read: &Read) -> Vec<CodedRows> {
+        let coded = |of: &Coded| {
+            let coders: Vec<_> = of.columns.iter().map(|column| vocabulary.coder(of.table, *column)).collect();
+            match of.source {
+                CodedSource::Entity => codes::code(read.anchors[0].iter(), &of.columns, &coders),
+                CodedSource::Stream(place) => codes::code(read.streams[place].rows.iter(), &of.columns, &coders),
+            }
+        };
+        self.plan.coded.iter().map(coded).collect()
     }
 
     /// Everything that is read for one query.
@@ -273,7 +286,7 @@ impl Featuriser {
     fn past(&self, snapshot: &Snapshot, query: &Query, read: &Read) -> Result<Past, Error> {
         if !self.subject.is_static {
             let labels = read.history.defined.iter().map(|(_, target)| *target).collect();
-            return Ok(Past { labels, atoms: self.atoms(snapshot, query, read)? });
+            return Ok(Past { labels, atoms: self.atoms(snapshot, query, read)?, rows: Vec::new() });
         }
         let mut labels: Vec<(EventTime, f64)> = Vec::new();
         for (stream, loaded) in self.plan.streams.iter().zip(&read.streams) {
@@ -284,7 +297,7 @@ impl Featuriser {
         }
         // Stable, so that rows of the same time stay in the order of their streams.
         labels.sort_by_key(|(time, _)| std::cmp::Reverse(*time));
-        Ok(Past { labels: labels.into_iter().map(|(_, label)| label).collect(), atoms: Vec::new() })
+        Ok(Past { labels: labels.into_iter().map(|(_, label)| label).collect(), ..Past::default() })
     }
 
     /// The newest atoms of the target that are known by now, newest first: of the stream of the same rows where it was

@@ -6,6 +6,8 @@
 
 use relational::{ColumnId, EventTime, ForeignKeyId, Schema, TableId};
 
+use super::codes::Coded;
+
 /// See the module.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
@@ -19,6 +21,8 @@ pub(crate) struct Plan {
     pub(crate) features: Vec<Feature>,
     /// One per feature, unique.
     pub(crate) names: Vec<String>,
+    /// Rows that are coded beside the features.
+    pub(crate) coded: Vec<Coded>,
 }
 
 /// A row that the query leads to.

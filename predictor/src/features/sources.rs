@@ -30,6 +30,8 @@ pub(crate) struct Told {
     pub(crate) labels: bool,
     /// Whether its atoms are.
     pub(crate) atoms: bool,
+    /// Coded tables and places of columns in them.
+    pub(crate) coded: Vec<(usize, usize)>,
 }
 
 impl Source {
@@ -66,12 +68,17 @@ pub(super) fn sources(plan: &Plan, subject: &Subject, executor: &Executor) -> Ve
     if let Some((table, _)) = executor.atom_table() {
         told(&mut all, atom(schema, executor, table)).atoms = true;
     }
+    for (place, of) in plan.coded.iter().enumerate() {
+        for (column, id) in of.columns.iter().enumerate() {
+            told(&mut all, Source::Columns(of.table, vec![*id])).coded.push((place, column));
+        }
+    }
     all
 }
 
 fn told(all: &mut Vec<Told>, source: Source) -> &mut Told {
     let place = all.iter().position(|told| told.source == source).unwrap_or_else(|| {
-        all.push(Told { source, features: Vec::new(), labels: false, atoms: false });
+        all.push(Told { source, features: Vec::new(), labels: false, atoms: false, coded: Vec::new() });
         all.len() - 1
     });
     &mut all[place]

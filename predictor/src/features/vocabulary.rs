@@ -13,6 +13,7 @@ use rustc_hash::FxHashMap;
 
 use crate::Error;
 
+use super::codes::Coder;
 use super::plan::{Feature, OwnStat, Plan};
 
 /// Columns of one table whose values are counted together.
@@ -22,6 +23,7 @@ type Category = (TableId, Vec<ColumnId>);
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Vocabulary {
     categories: BTreeMap<TableId, BTreeMap<Vec<ColumnId>, Frequencies>>,
+    coders: BTreeMap<(TableId, ColumnId), Coder>,
 }
 
 /// Of one category.
@@ -49,7 +51,20 @@ impl Vocabulary {
             let of_table: &mut BTreeMap<_, _> = categories.entry(category.0).or_default();
             of_table.insert(category.1, frequencies);
         }
-        Ok(Self { categories })
+        let mut coders = BTreeMap::new();
+        for (table, column) in plan.coded.iter().flat_map(|of| of.columns.iter().map(|column| (of.table, *column))) {
+            let rows = match read.entry((table, 0)) {
+                Entry::Occupied(entry) => entry.into_mut(),
+                Entry::Vacant(entry) => entry.insert(newest(&snapshot, table, 0, rows)?),
+            };
+            coders.entry((table, column)).or_insert_with(|| Coder::of(rows, column));
+        }
+        Ok(Self { categories, coders })
+    }
+
+    /// How a column is coded; `None` when it was not wanted.
+    pub(crate) fn coder(&self, table: TableId, column: ColumnId) -> Option<&Coder> {
+        self.coders.get(&(table, column))
     }
 
     /// This one and another that was taken with the same bounds: what both have is equal.

@@ -16,6 +16,36 @@ pub struct Past {
     pub labels: Vec<f64>,
     /// The target's per-row expression over the newest child rows, such as `statusId != 1` or an amount.
     pub atoms: Vec<f64>,
+    /// Rows around the entity, the same tables in the same order for every example.
+    pub rows: Vec<CodedRows>,
+}
+
+/// Rows of one table, newest first, each cell as a small number that stands for its value or the range it lies in.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CodedRows {
+    /// Cells per row.
+    pub width: usize,
+    /// Row by row: [`CodedRows::MISSING`], a code from 1 to 15, or [`CodedRows::OTHER`].
+    pub cells: Vec<u8>,
+}
+
+impl CodedRows {
+    /// The code of a missing value.
+    pub const MISSING: u8 = 0;
+    /// The code of a value that has none of its own.
+    pub const OTHER: u8 = u8::MAX;
+    /// Codes below this are told apart.
+    pub const CODES: usize = 16;
+
+    /// The rows.
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        self.cells.chunks_exact(self.width.max(1))
+    }
+
+    /// Forgets what one column holds.
+    pub(crate) fn blank(&mut self, column: usize) {
+        self.cells.iter_mut().skip(column).step_by(self.width.max(1)).for_each(|cell| *cell = Self::MISSING);
+    }
 }
 
 /// The targets of a context, one per example.
@@ -181,9 +211,11 @@ impl Examples {
             let pairs = left.iter().zip(right).map(|(left, right)| left.total_cmp(right));
             left.len().cmp(&right.len()).then(pairs.fold(Ordering::Equal, Ordering::then))
         };
+        let cells = |index: usize| self.past[index].rows.iter().map(|rows| &rows.cells);
         by_features
             .then_with(|| self.targets.compare(left, right))
             .then_with(|| numbers(&self.past[left].labels, &self.past[right].labels))
             .then_with(|| numbers(&self.past[left].atoms, &self.past[right].atoms))
+            .then_with(|| cells(left).cmp(cells(right)))
     }
 }

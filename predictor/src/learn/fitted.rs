@@ -6,6 +6,7 @@ use super::Member;
 use super::auto::Mixed;
 use super::binary::Binary;
 use super::classes::Classes;
+use super::crosses::Crosses;
 use super::examples::Past;
 use super::last_k::Source;
 use super::numbers::Numbers;
@@ -80,6 +81,8 @@ pub struct Diagnostics {
 /// A member fitted to a context. Predictions of one query are the same bits alone or among others.
 #[derive(Debug, Clone)]
 pub struct Fitted {
+    /// What is added to the features.
+    pub(super) crosses: Crosses,
     pub(super) answers: Member,
     pub(super) model: Model,
     pub(super) report: Report,
@@ -111,6 +114,7 @@ impl Fitted {
     /// When the query has another number of features than the context.
     #[must_use]
     pub fn predict(&self, features: &[f32], past: &Past) -> Estimate {
+        let features = &*self.crosses.beside(features, past);
         match &self.model {
             Model::Binary(binary) => Estimate::Binary(binary.predict(features, past)),
             Model::Classes(classes) => Estimate::Classes(classes.predict(features, past)),
@@ -127,6 +131,7 @@ impl Fitted {
         match &self.model {
             Model::Mixed(mixed) => mixed.parts(features, past),
             Model::Corrected(corrected) => {
+                let features = &*self.crosses.beside(features, past);
                 let anchor = if corrected.is_learned() { Member::Baseline } else { Member::LastK };
                 let estimate = corrected.uncorrected(features, past);
                 vec![Part { name: anchor.name().to_owned(), weight: 1.0, estimate }]

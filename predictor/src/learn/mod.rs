@@ -21,6 +21,7 @@ mod binary;
 mod boosted;
 mod classes;
 mod columns;
+mod crosses;
 mod examples;
 mod fitted;
 mod last_k;
@@ -43,7 +44,7 @@ mod transform;
 use thiserror::Error;
 
 pub use auto::Mix;
-pub use examples::{Examples, Past, Targets};
+pub use examples::{CodedRows, Examples, Past, Targets};
 pub use fitted::{Diagnostics, Estimate, Fitted, Part};
 pub use last_k::Source;
 pub use matrix::Matrix;
@@ -53,6 +54,7 @@ pub(crate) use normal::normal_score;
 pub(crate) use platt::log_odds;
 
 use crate::small::Corrector;
+use crosses::Crosses;
 use fitted::Model;
 use learner::Kind;
 
@@ -158,22 +160,29 @@ pub fn fit(member: Member, examples: &Examples, seed: u64) -> Result<Fitted, Fit
 /// As [`fit`].
 pub fn fit_small(examples: &Examples, seed: u64, network: &Corrector) -> Result<Fitted, FitError> {
     examples.check()?;
-    Ok(small::fit(&examples.canonical(seed), network))
+    Ok(fit_crossed(&examples.canonical(seed), |examples| small::fit(examples, network)))
 }
 
 /// Fits examples that are consistent and in canonical order.
 fn fit_member(member: Member, examples: &Examples) -> Fitted {
     match member {
         Member::Auto => Mix::safe().fit_canonical(examples),
-        Member::Small => small::fit(examples, &Corrector::shipped()),
+        Member::Small => fit_crossed(examples, |examples| small::fit(examples, &Corrector::shipped())),
         Member::Trees if examples.features.rows() < TREES_EXAMPLES_MIN => {
             let reason = format!("{} examples: trees need {TREES_EXAMPLES_MIN}", examples.features.rows());
-            fit_alone(Some(Kind::Ridge), examples).instead(reason)
+            fit_member(Member::Baseline, examples).instead(reason)
         }
         Member::LastK => fit_alone(None, examples),
-        Member::Baseline => fit_alone(Some(Kind::Ridge), examples),
-        Member::Trees => fit_alone(Some(Kind::Trees), examples),
+        Member::Baseline => fit_crossed(examples, |examples| fit_alone(Some(Kind::Ridge), examples)),
+        Member::Trees => fit_crossed(examples, |examples| fit_alone(Some(Kind::Trees), examples)),
     }
+}
+
+/// Adds to the features what two values that meet in one row tell, where it tells anything.
+fn fit_crossed(examples: &Examples, fit: impl FnOnce(&Examples) -> Fitted) -> Fitted {
+    let crosses = Crosses::find(examples);
+    let fitted = fit(&crosses.widen(examples));
+    Fitted { crosses, ..fitted }
 }
 
 fn fit_alone(kind: Option<Kind>, examples: &Examples) -> Fitted {
@@ -196,5 +205,5 @@ fn fit_alone(kind: Option<Kind>, examples: &Examples) -> Fitted {
         Some(Kind::Trees) if report.fallback.is_none() => Member::Trees,
         _ => Member::LastK,
     };
-    Fitted { answers, model, report }
+    Fitted { crosses: Crosses::default(), answers, model, report }
 }

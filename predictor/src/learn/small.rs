@@ -2,6 +2,7 @@
 
 use super::Member;
 use super::anchor::Anchor;
+use super::crosses::Crosses;
 use super::examples::Examples;
 use super::fitted::{Fitted, Model};
 use crate::small::{Corrected, Corrector};
@@ -29,11 +30,11 @@ pub(super) fn fit(examples: &Examples, network: &Corrector) -> Fitted {
         diagnostics.log_loss = trial.log_loss;
         diagnostics.mean_absolute_error = trial.mean_absolute_error;
     }
-    Fitted { answers: Member::Small, model: Model::Corrected(Box::new(corrected)), report }
+    Fitted { crosses: Crosses::default(), answers: Member::Small, model: Model::Corrected(Box::new(corrected)), report }
 }
 
 fn alone(anchor: Anchor) -> Fitted {
     let (model, report) = anchor.into_model();
     let answers = if report.fallback.is_some() { Member::LastK } else { Member::Baseline };
-    Fitted { answers, model, report }
+    Fitted { crosses: Crosses::default(), answers, model, report }
 }

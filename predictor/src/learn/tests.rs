@@ -8,10 +8,10 @@ use super::metrics::{auroc, count};
 use super::*;
 
 /// Numbers that look random, from -1 to 1, the same on every run.
-struct Noise(u64);
+pub(super) struct Noise(pub(super) u64);
 
 impl Noise {
-    fn next(&mut self) -> f64 {
+    pub(super) fn next(&mut self) -> f64 {
         self.0 += 1;
         let bits = xxh3_64_with_seed(&self.0.to_le_bytes(), 7) >> 12;
         f64::from_bits(0x3ff0_0000_0000_0000 | bits) * 2.0 - 3.0
@@ -228,7 +228,7 @@ fn last_k_follows_the_past() {
     }
     let fitted = fit(Member::LastK, &examples, 5).unwrap();
     assert_eq!((fitted.member(), fitted.diagnostics().source), (Member::LastK, Source::Atoms));
-    let past = |value: f64| Past { labels: vec![], atoms: vec![value; 5] };
+    let past = |value: f64| Past { labels: vec![], atoms: vec![value; 5], ..Past::default() };
     let (high, low) = (probability(&fitted, &[0.0; 3], &past(1.0)), probability(&fitted, &[0.0; 3], &past(0.0)));
     let base = probability(&fitted, &[0.0; 3], &Past::default());
     assert!(high > 0.9 && low < 0.1 && (0.3..0.7).contains(&base), "{high} {low} {base}");
@@ -301,7 +301,7 @@ proptest! {
     fn predictions_are_finite_and_ordered(rows in wild(), member in prop::sample::select(Member::ALL.to_vec())) {
         let mut features = Matrix::new(4);
         rows.iter().for_each(|(row, ..)| features.push_row(row));
-        let past: Vec<Past> = rows.iter().map(|(_, past, _)| Past { labels: past.clone(), atoms: past.clone() }).collect();
+        let past: Vec<Past> = rows.iter().map(|(_, past, _)| Past { labels: past.clone(), atoms: past.clone(), ..Past::default() }).collect();
         let numbers: Vec<f64> = rows.iter().map(|(.., number)| *number).collect();
         let labels = numbers.iter().map(|number| 1 + u32::from(*number > 0.0)).collect();
         for targets in [

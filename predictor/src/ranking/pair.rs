@@ -154,7 +154,7 @@ impl Ranker {
                 *label = 1.0;
             }
         }
-        Past { labels, atoms: Vec::new() }
+        Past { labels, ..Past::default() }
     }
 }
 

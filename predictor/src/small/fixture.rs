@@ -69,6 +69,7 @@ fn examples(ask: Ask, rows: &[(Vec<f32>, f64)], noise: &mut Noise, start: i64) -
         .map(|(place, hidden)| Past {
             labels: (0..place % 4).map(|_| label(hidden)).collect(),
             atoms: (0..place % 3).map(|_| label(hidden)).collect(),
+            rows: Vec::new(),
         })
         .collect();
     Examples {

@@ -11,6 +11,7 @@ mod simplex;
 #[cfg(test)]
 mod tests;
 
+use super::crosses::Crosses;
 use super::examples::{Examples, Past, Targets};
 use super::fitted::{Estimate, Fitted, Model, Part, Report};
 use super::metrics::{auroc, count};
@@ -168,7 +169,7 @@ impl Mix {
             }
         }
         let mixed = Mixed { parts, logistic: self.logistic.clone() };
-        Fitted { answers: Member::Auto, model: Model::Mixed(mixed), report }
+        Fitted { crosses: Crosses::default(), answers: Member::Auto, model: Model::Mixed(mixed), report }
     }
 
     /// Everything that the mix adds to a fit, as bytes: equal bytes mean equal fits of equal contexts.
