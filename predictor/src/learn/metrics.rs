@@ -2,47 +2,38 @@
 //! defined for what was given.
 
 pub mod ranking;
+mod sorted;
 
 use relational::Prediction;
+
+pub use sorted::{CalibrationBin, Sorted};
 
 /// Probabilities are held at this distance from 0 and 1 before their logarithm is taken.
 const PROBABILITY_MIN: f64 = 1e-7;
 
-/// The chance that a random true example scores above a random false one, ties counting half: the area under the ROC
-/// curve. `None` with one class only.
+/// The area under the ROC curve: [`Sorted::auroc`] with equal weights.
 #[must_use]
 pub fn auroc(scores: &[f64], truths: &[bool]) -> Option<f64> {
-    let (mut above, mut seen_false) = (0.0, 0.0);
-    let (mut all_true, mut all_false) = (0.0, 0.0);
-    for group in tied(scores, truths) {
-        above += group.true_count * (seen_false + 0.5 * group.false_count);
-        seen_false += group.false_count;
-        all_true += group.true_count;
-        all_false += group.false_count;
-    }
-    (all_true > 0.0 && all_false > 0.0).then(|| above / (all_true * all_false))
+    Sorted::new(scores, truths).auroc(|_| 1.0)
 }
 
-/// Average precision: precision at each distinct score from the highest down, weighted by the recall gained there.
-/// `None` without a true example.
+/// [`Sorted::average_precision`] with equal weights.
 #[must_use]
 pub fn average_precision(scores: &[f64], truths: &[bool]) -> Option<f64> {
-    let (mut found, mut taken, mut sum) = (0.0, 0.0, 0.0);
-    for group in tied(scores, truths).iter().rev() {
-        found += group.true_count;
-        taken += group.true_count + group.false_count;
-        sum += group.true_count * found / taken;
-    }
-    (found > 0.0).then(|| sum / found)
+    Sorted::new(scores, truths).average_precision(|_| 1.0)
 }
 
-/// Mean negative logarithm of the probability given to what happened, in nats. `None` without examples.
+/// The negative logarithm of the probability given to what happened, in nats.
+#[must_use]
+pub fn log_loss_of(probability: f64, truth: bool) -> f64 {
+    let given = if truth { probability } else { 1.0 - probability };
+    -given.clamp(PROBABILITY_MIN, 1.0).ln()
+}
+
+/// The mean of [`log_loss_of`]. `None` without examples.
 #[must_use]
 pub fn log_loss(probabilities: &[f64], truths: &[bool]) -> Option<f64> {
-    mean(probabilities.iter().zip(truths).map(|(probability, truth)| {
-        let given = if *truth { *probability } else { 1.0 - probability };
-        -given.clamp(PROBABILITY_MIN, 1.0).ln()
-    }))
+    mean(probabilities.iter().zip(truths).map(|(probability, truth)| log_loss_of(*probability, *truth)))
 }
 
 /// Mean squared distance of the probability from 1 where true and from 0 where false. `None` without examples.
@@ -51,31 +42,10 @@ pub fn brier(probabilities: &[f64], truths: &[bool]) -> Option<f64> {
     mean(probabilities.iter().zip(truths).map(|(probability, truth)| (probability - f64::from(*truth)).powi(2)))
 }
 
-/// Expected calibration error: mean distance between predicted and observed share over `bins` bins of (about) equally
-/// many examples; examples with equal scores are never parted. `None` without examples or bins.
+/// [`Sorted::calibration_error`] with equal weights.
 #[must_use]
 pub fn calibration_error(probabilities: &[f64], truths: &[bool], bins: u32) -> Option<f64> {
-    if bins == 0 || probabilities.is_empty() {
-        return None;
-    }
-    let per_bin = count(probabilities.len()) / f64::from(bins);
-    let (mut error, mut taken) = (0.0, 0.0);
-    let (mut bin_count, mut bin_true, mut bin_predicted) = (0.0, 0.0, 0.0);
-    let mut bin = 1.0;
-    for group in tied(probabilities, truths) {
-        let size = group.true_count + group.false_count;
-        taken += size;
-        bin_count += size;
-        bin_true += group.true_count;
-        bin_predicted += size * group.score;
-        if taken + 1e-9 >= bin * per_bin {
-            error += f64::abs(bin_true - bin_predicted);
-            (bin_count, bin_true, bin_predicted) = (0.0, 0.0, 0.0);
-            bin = (taken / per_bin + 1e-9).floor() + 1.0;
-        }
-    }
-    debug_assert!(bin_count == 0.0, "the last example closes the last bin");
-    Some(error / taken)
+    Sorted::new(probabilities, truths).calibration_error(bins, |_| 1.0)
 }
 
 /// Mean absolute error. `None` without examples.
@@ -84,42 +54,20 @@ pub fn mean_absolute_error(predictions: &[f64], truths: &[f64]) -> Option<f64> {
     mean(predictions.iter().zip(truths).map(|(prediction, truth)| (prediction - truth).abs()))
 }
 
-/// Pinball loss, averaged over examples and over [`Prediction::LEVELS`]. `None` without examples.
+/// Pinball loss, averaged over [`Prediction::LEVELS`].
+#[must_use]
+pub fn pinball_of(quantiles: &[f64; 9], truth: f64) -> f64 {
+    let losses = Prediction::LEVELS.iter().zip(quantiles).map(|(level, quantile)| {
+        let error = truth - quantile;
+        (level * error).max((level - 1.0) * error)
+    });
+    losses.sum::<f64>() / count(quantiles.len())
+}
+
+/// The mean of [`pinball_of`]. `None` without examples.
 #[must_use]
 pub fn pinball(predictions: &[[f64; 9]], truths: &[f64]) -> Option<f64> {
-    mean(predictions.iter().zip(truths).map(|(quantiles, truth)| {
-        let losses = Prediction::LEVELS.iter().zip(quantiles).map(|(level, quantile)| {
-            let error = truth - quantile;
-            (level * error).max((level - 1.0) * error)
-        });
-        losses.sum::<f64>() / count(quantiles.len())
-    }))
-}
-
-/// Examples that share a score.
-struct Tied {
-    score: f64,
-    true_count: f64,
-    false_count: f64,
-}
-
-/// Groups of equal scores, lowest first; an example whose score is not a number is left out.
-fn tied(scores: &[f64], truths: &[bool]) -> Vec<Tied> {
-    assert_eq!(scores.len(), truths.len(), "a score for every truth");
-    let mut order: Vec<(f64, bool)> =
-        scores.iter().copied().zip(truths.iter().copied()).filter(|(score, _)| !score.is_nan()).collect();
-    order.sort_by(|left, right| left.0.total_cmp(&right.0));
-    let mut groups: Vec<Tied> = Vec::new();
-    for (score, truth) in order {
-        #[expect(clippy::float_cmp, reason = "a tie is equality")]
-        if groups.last().is_none_or(|group| group.score != score) {
-            groups.push(Tied { score, true_count: 0.0, false_count: 0.0 });
-        }
-        let group = groups.last_mut().expect("pushed above");
-        group.true_count += f64::from(truth);
-        group.false_count += f64::from(!truth);
-    }
-    groups
+    mean(predictions.iter().zip(truths).map(|(quantiles, truth)| pinball_of(quantiles, *truth)))
 }
 
 fn mean(losses: impl ExactSizeIterator<Item = f64>) -> Option<f64> {
@@ -187,6 +135,24 @@ mod tests {
         }
 
         #[test]
+        fn a_weight_of_n_counts_as_n_examples(examples in scored(), weights in prop::collection::vec(0..4u8, 40)) {
+            let (scores, truths) = parts(&examples);
+            let repeated: Vec<(f64, bool)> = examples.iter().zip(&weights)
+                .flat_map(|(example, weight)| std::iter::repeat_n(*example, usize::from(*weight)))
+                .collect();
+            let (all_scores, all_truths) = parts(&repeated);
+            let sorted = Sorted::new(&scores, &truths);
+            let weight = |place: usize| f64::from(weights[place]);
+            let close = |found: Option<f64>, wanted: Option<f64>| match (found, wanted) {
+                (Some(found), Some(wanted)) => (found - wanted).abs() < 1e-9,
+                (found, wanted) => found == wanted,
+            };
+            prop_assert!(close(sorted.auroc(weight), auroc(&all_scores, &all_truths)));
+            prop_assert!(close(sorted.average_precision(weight), average_precision(&all_scores, &all_truths)));
+            prop_assert!(close(sorted.calibration_error(5, weight), calibration_error(&all_scores, &all_truths, 5)));
+        }
+
+        #[test]
         fn calibration_error_ignores_the_order(examples in scored(), bins in 1..12u32) {
             let (scores, truths) = parts(&examples);
             let (reversed, reversed_truths): (Vec<f64>, Vec<bool>) = examples.iter().rev().copied().unzip();
@@ -206,6 +172,15 @@ mod tests {
     fn calibration_error_of_many_bins_is_the_mean_distance() {
         let error = calibration_error(&[0.1, 0.2, 0.3, 0.8], &[false, false, true, true], 4).unwrap();
         assert!((error - (0.1 + 0.2 + 0.7 + 0.2) / 4.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_last_places_go_to_equal_scores_in_equal_shares() {
+        let sorted = Sorted::new(&[0.9, 0.5, 0.5, 0.5, 0.1], &[true, true, false, false, true]);
+        let found = |most: usize| sorted.found_among(most);
+        assert_eq!((found(0), found(1), found(5), found(9)), (0.0, 1.0, 3.0, 3.0));
+        assert!((found(2) - (1.0 + 1.0 / 3.0)).abs() < 1e-12 && (found(4) - 2.0).abs() < 1e-12);
+        assert_eq!(sorted.taken(), [(1.0, 0.0), (2.0, 2.0), (3.0, 2.0)]);
     }
 
     #[test]
