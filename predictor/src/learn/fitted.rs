@@ -52,7 +52,7 @@ pub struct Part {
 pub struct Diagnostics {
     /// Examples in the context.
     pub examples: usize,
-    /// Columns of features that are used; 0 for `last-k`.
+    /// Columns of features that are used; 0 for `last-k` and `constant`.
     pub columns: usize,
     /// The ridge penalty that was chosen; for classes the most frequent class's.
     pub alpha: Option<f64>,
@@ -72,7 +72,7 @@ pub struct Diagnostics {
     pub converged: bool,
     /// What `last-k` looks at.
     pub source: Source,
-    /// How many of the newest values `last-k` looks at.
+    /// How many of the newest values `last-k` looks at; none for `constant`.
     pub newest: Vec<usize>,
     /// How many values' worth of the base rate `last-k` mixes in.
     pub strength: f64,
@@ -90,6 +90,7 @@ pub struct Fitted {
 
 #[derive(Debug, Clone)]
 pub(super) enum Model {
+    Constant(Estimate),
     Binary(Binary),
     Classes(Classes),
     Numbers(Numbers),
@@ -116,6 +117,7 @@ impl Fitted {
     pub fn predict(&self, features: &[f32], past: &Past) -> Estimate {
         let features = &*self.crosses.beside(features, past);
         match &self.model {
+            Model::Constant(estimate) => estimate.clone(),
             Model::Binary(binary) => Estimate::Binary(binary.predict(features, past)),
             Model::Classes(classes) => Estimate::Classes(classes.predict(features, past)),
             Model::Numbers(numbers) => Estimate::Quantiles(numbers.predict(features, past)),
@@ -183,8 +185,8 @@ impl Fitted {
 
     /// For each column of features its weight: how far the log-odds (for numbers: the target, in standard deviations
     /// of its transformed scale; for classes: the log-odds of the class that it moves most, without sign) move when
-    /// the feature moves by one standard deviation. 0 for columns that are not used; empty for `last-k`
-    /// and `trees`. Of `foreshore-small` the weights of its anchor.
+    /// the feature moves by one standard deviation. 0 for columns that are not used; empty for
+    /// `constant`, `last-k` and `trees`. Of `foreshore-small` the weights of its anchor.
     #[must_use]
     pub fn weights(&self) -> &[f64] {
         &self.report.weights

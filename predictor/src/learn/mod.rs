@@ -4,6 +4,7 @@
 //! answers one query at a time: the same bits alone or among others, on any number of threads, and whatever the order
 //! of the examples.
 //!
+//! - `constant` ([`Member::Constant`]) says of everyone what the context's labels say together: what any score must beat.
 //! - `last-k` ([`Member::LastK`]) smooths the entity's own past targets to the base rate.
 //! - `baseline` ([`Member::Baseline`]) is a ridge regression on standardised features with exact leave-one-out errors,
 //!   which choose its penalty, calibrate it (Platt's logistic; residual quantiles for numbers) and judge it. With few
@@ -21,6 +22,7 @@ mod binary;
 mod boosted;
 mod classes;
 mod columns;
+mod constant;
 mod crosses;
 mod examples;
 mod fitted;
@@ -61,6 +63,8 @@ use learner::Kind;
 /// A member of the family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Member {
+    /// The same for everyone: the base rate, the shares of the classes, or the quantiles of the targets.
+    Constant,
     /// The entity's own past targets, smoothed to the base rate.
     LastK,
     /// Ridge with exact leave-one-out errors, calibrated.
@@ -75,12 +79,13 @@ pub enum Member {
 
 impl Member {
     /// Every member.
-    pub const ALL: [Self; 5] = [Self::Auto, Self::LastK, Self::Baseline, Self::Trees, Self::Small];
+    pub const ALL: [Self; 6] = [Self::Auto, Self::Constant, Self::LastK, Self::Baseline, Self::Trees, Self::Small];
 
     /// The name used in config files and scores.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Self::Constant => "constant",
             Self::LastK => "last-k",
             Self::Baseline => "baseline",
             Self::Small => "foreshore-small",
@@ -94,7 +99,7 @@ impl Member {
     #[must_use]
     pub fn context_size(self) -> usize {
         match self {
-            Self::LastK | Self::Baseline | Self::Small => 1_000,
+            Self::Constant | Self::LastK | Self::Baseline | Self::Small => 1_000,
             Self::Trees | Self::Auto => 30_000,
         }
     }
@@ -172,6 +177,7 @@ fn fit_member(member: Member, examples: &Examples) -> Fitted {
             let reason = format!("{} examples: trees need {TREES_EXAMPLES_MIN}", examples.features.rows());
             fit_member(Member::Baseline, examples).instead(reason)
         }
+        Member::Constant => constant::fit(examples),
         Member::LastK => fit_alone(None, examples),
         Member::Baseline => fit_crossed(examples, |examples| fit_alone(Some(Kind::Ridge), examples)),
         Member::Trees => fit_crossed(examples, |examples| fit_alone(Some(Kind::Trees), examples)),

@@ -39,7 +39,7 @@ impl Spread {
 }
 
 /// The quantile of sorted values, linear between the middles of their ranks.
-fn quantile(sorted: &[f64], level: f64) -> f64 {
+pub(super) fn quantile(sorted: &[f64], level: f64) -> f64 {
     let place = (level * count(sorted.len()) - 0.5).clamp(0.0, count(sorted.len() - 1));
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a place in the slice")]
     let below = place.floor() as usize;
