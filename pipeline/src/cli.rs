@@ -4,6 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+mod backtest;
+
+pub use backtest::Backtest;
+
 /// Live predictions from a database's change stream.
 ///
 /// Point Foreshore at the topics or files that carry your tables' changes, write one predictive query per score, and
@@ -53,6 +57,8 @@ pub enum Command {
     Replay(Replay),
     /// Score the rows of a file, each as of its own time, or one entity.
     Score(Score),
+    /// Say what the scores of the past would have been, and how good.
+    Backtest(Backtest),
     /// Label the rows of a file: what the task's target came out to be after each row's time.
     Labels(Labels),
     /// Go on training foreshore-small on a task's own past, and keep the weights if they are clearly better.
@@ -87,6 +93,32 @@ pub struct Common {
     /// The store's directory, instead of the config's.
     #[arg(long, value_name = "DIR")]
     pub store: Option<PathBuf>,
+}
+
+/// Which predictor answers, instead of the config's.
+#[derive(Debug, Args)]
+pub struct Predictor {
+    /// The predictor's member, instead of the config's: auto, baseline, trees, foreshore-small, kumo-relational,
+    /// last-k or constant.
+    #[arg(long, value_name = "NAME")]
+    pub model: Option<String>,
+    /// The folder of the member's weights, instead of the config's.
+    #[arg(long, value_name = "DIR")]
+    pub weights: Option<PathBuf>,
+    /// Examples in a context, instead of the config's.
+    #[arg(long, value_name = "N")]
+    pub context_size: Option<usize>,
+}
+
+/// What is kept from the scores, beside everything after their cutoffs.
+#[derive(Debug, Args)]
+pub struct Regime {
+    /// No row after this time is seen by any score.
+    #[arg(long, value_name = "TIME")]
+    pub data_until: Option<String>,
+    /// No label after this time enters a context.
+    #[arg(long, value_name = "TIME")]
+    pub labels_until: Option<String>,
 }
 
 /// `demo`
@@ -169,22 +201,12 @@ pub struct Score {
     /// One entity's key; columns of a composite key are separated by `/`.
     #[arg(long, value_name = "KEY", conflicts_with_all = ["time_column", "out"])]
     pub entity: Option<String>,
-    /// No row after this time is seen by any score.
-    #[arg(long, value_name = "TIME")]
-    pub data_until: Option<String>,
-    /// No label after this time enters a context.
-    #[arg(long, value_name = "TIME")]
-    pub labels_until: Option<String>,
-    /// The predictor's member, instead of the config's: auto, last-k, baseline, trees, foreshore-small
-    /// or kumo-relational.
-    #[arg(long, value_name = "NAME")]
-    pub model: Option<String>,
-    /// The folder of the member's weights, instead of the config's.
-    #[arg(long, value_name = "DIR")]
-    pub weights: Option<PathBuf>,
-    /// Examples in a context, instead of the config's.
-    #[arg(long, value_name = "N")]
-    pub context_size: Option<usize>,
+    /// What is kept from the scores.
+    #[command(flatten)]
+    pub regime: Regime,
+    /// Which predictor.
+    #[command(flatten)]
+    pub predictor: Predictor,
     /// Also say why: what the score is made of, and which columns and rows move it. With --at FILE for one row only.
     #[arg(long)]
     pub explain: bool,

@@ -5,6 +5,7 @@
     reason = "a library for its own binary and tests only: broken invariants stop the program, and say why they hold"
 )]
 
+mod backtest;
 pub mod cli;
 pub mod commands;
 pub mod config;
@@ -13,6 +14,7 @@ pub mod driver;
 pub mod engine;
 pub mod explanation;
 pub mod http;
+mod labels;
 pub mod learning;
 pub mod logging;
 pub mod metrics;

@@ -8,6 +8,7 @@ mod fitted;
 mod forecast;
 mod labels;
 mod neighbourhoods;
+mod panel;
 mod ranking;
 
 use std::num::NonZero;
@@ -24,10 +25,10 @@ use relational::{AsOf, EventTime, Key, Prediction, Sequence, TaskKind};
 
 use crate::parallel;
 use crate::plan::Plan;
-use digest::digest_features;
 use draw::{Draw, Drawn, Draws};
 use fitted::Answerer;
 pub use fitted::FittedContext;
+pub use panel::{Answered, Panel};
 
 /// What `score` may be told not to see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -57,11 +58,11 @@ pub struct Scorer {
     store: Arc<Store>,
     plan: Arc<Plan>,
     bounds: Bounds,
-    draws: Draws,
+    draws: Arc<Draws>,
     contexts: Mutex<LruCache<EventTime, Slot>>,
     /// By the timeframe's number and the time.
     mixes: Mutex<LruCache<(usize, EventTime), Arc<Mix>>>,
-    examples: Mutex<KeptExamples>,
+    examples: Arc<Mutex<KeptExamples>>,
 }
 
 /// The features of one example.
@@ -69,6 +70,14 @@ pub struct Scorer {
 struct ExampleRow {
     features: Vec<f32>,
     past: Past,
+}
+
+/// What is read for one query.
+#[derive(Debug)]
+struct Reading {
+    features: Vec<f32>,
+    past: Past,
+    truncated: bool,
 }
 
 /// Rows of earlier contexts, made with one vocabulary and before any late change that they might have seen.
@@ -102,11 +111,28 @@ impl Scorer {
     pub fn new(store: Arc<Store>, plan: Arc<Plan>, bounds: Bounds) -> Self {
         // The largest context that the task can have.
         let rows = LruCache::new(NonZero::new(plan.context.size_max).unwrap_or(NonZero::<usize>::MIN));
-        let examples = Mutex::new(KeptExamples { vocabulary: None, disturbed: Sequence::default(), rows });
+        let examples = Arc::new(Mutex::new(KeptExamples { vocabulary: None, disturbed: Sequence::default(), rows }));
+        let draws = Arc::new(Draws::new(&plan.task));
+        Self::sharing(store, plan, bounds, draws, examples)
+    }
+
+    /// A scorer of the same task by another member, which reads the examples that this one has read already.
+    #[must_use]
+    pub fn beside(&self, plan: Arc<Plan>) -> Self {
+        let (draws, examples) = (Arc::clone(&self.draws), Arc::clone(&self.examples));
+        Self::sharing(Arc::clone(&self.store), plan, self.bounds, draws, examples)
+    }
+
+    fn sharing(
+        store: Arc<Store>,
+        plan: Arc<Plan>,
+        bounds: Bounds,
+        draws: Arc<Draws>,
+        examples: Arc<Mutex<KeptExamples>>,
+    ) -> Self {
         let contexts = Mutex::new(LruCache::new(CONTEXTS_KEPT));
         let timeframes = NonZero::new(plan.timeframes.len()).unwrap_or(NonZero::<usize>::MIN);
         let mixes = Mutex::new(LruCache::new(CONTEXTS_KEPT.saturating_mul(timeframes)));
-        let draws = Draws::new(&plan.task);
         Self { store, plan, bounds, draws, contexts, mixes, examples }
     }
 
@@ -305,24 +331,26 @@ impl Scorer {
     /// When the store cannot be read.
     pub fn score(&self, context: &FittedContext, entity: &Key, as_of: AsOf) -> Result<Scored, predictor::Error> {
         let query = Query { entity: entity.clone(), as_of };
-        let (fitted, vocabulary) = match &context.answerer {
-            Answerer::Features { fitted, vocabulary, .. } => (fitted, vocabulary),
-            Answerer::Ranking(ranked) => return self.score_ranking(context, ranked, &query),
-            Answerer::Forecast { steps, vocabulary } => return self.score_forecast(context, steps, vocabulary, &query),
+        match &context.answerer {
+            Answerer::Features { fitted, vocabulary, .. } => {
+                Ok(context.answer(fitted, &self.read(vocabulary, &query)?))
+            }
+            Answerer::Ranking(ranked) => self.score_ranking(context, ranked, &query),
+            Answerer::Forecast { steps, vocabulary } => {
+                Ok(self.forecast(context, steps, &query, &self.read(vocabulary, &query)?))
+            }
             Answerer::Relational(answerer) => {
                 let mut scored = self.score_relational(context, answerer, &[query])?;
-                return Ok(scored.pop().expect("one query has one answer"));
+                Ok(scored.pop().expect("one query has one answer"))
             }
-        };
+        }
+    }
+
+    /// What members that read features read for a query.
+    fn read(&self, vocabulary: &Vocabulary, query: &Query) -> Result<Reading, predictor::Error> {
         let mut features = Vec::with_capacity(self.plan.featuriser.names().len());
-        let facts = self.plan.featuriser.row(&self.store, vocabulary, &query, &mut features)?;
-        let past = facts.past;
-        let estimate = fitted.predict(&features, &past);
-        Ok(Scored {
-            prediction: estimate.prediction(&context.classes),
-            truncated: facts.truncated,
-            digest: digest_features(context.id, &features, &past),
-        })
+        let facts = self.plan.featuriser.row(&self.store, vocabulary, query, &mut features)?;
+        Ok(Reading { features, past: facts.past, truncated: facts.truncated })
     }
 
     /// The predictions for several queries, in their order and on all cores.

@@ -1,12 +1,13 @@
 //! `foreshore labels`
 
 use ingest::files::{AnswerColumn, Question};
-use relational::{AsOf, EventTime, Value};
+use relational::Value;
 use serde_json::json;
 
 use super::questions;
 use crate::cli::{Format, Labels};
 use crate::driver::ensure_replayed;
+use crate::labels::{self, Label, label_text};
 use crate::output::{self, count};
 use crate::parallel;
 use crate::plan;
@@ -18,35 +19,25 @@ pub(super) fn labels(arguments: &Labels) -> Result<(), Failure> {
     let questions = questions::read(&world, plan, &arguments.at, &arguments.time_column)?;
     let store = world.open_store(false)?;
     ensure_replayed(&world, &store)?;
-    // Everything that is known by now may speak about the past; a window that has not closed yet has no label.
-    let newest = store.newest_time();
-    let snapshot = store.as_of(AsOf::live(EventTime::MAX, store.sequence()));
-    let of_row = |row: &Question| {
-        plan.timeframes
-            .iter()
-            .map(|executor| {
-                let (Some(key), Some(time)) = (&row.key, row.time) else { return Ok((None, Missing::Unreadable)) };
-                if time.plus(executor.task().horizon()) > newest {
-                    return Ok((None, Missing::Open));
-                }
-                Ok::<_, Failure>((executor.target(&snapshot, key, time)?, Missing::Undefined))
-            })
-            .collect::<Result<Vec<_>, _>>()
+    let closed = labels::Labels::closed(&store, plan);
+    let of_row = |row: &Question| match (&row.key, row.time) {
+        (Some(key), Some(time)) => closed.of(key, time).map(Some),
+        _ => Ok(None),
     };
     let found = parallel::map(questions.rows(), of_row)?;
     let columns: Vec<(String, AnswerColumn)> = (0..plan.timeframes.len())
         .map(|timeframe| {
-            let values = found.iter().map(|labels| labels[timeframe].0.clone()).collect();
+            let label = |of: &Option<Vec<Label>>| of.as_ref()?[timeframe].value().cloned();
+            let values = found.iter().map(label).collect();
             let name = if plan.timeframes.len() > 1 { format!("label_{}", timeframe + 1) } else { "label".to_owned() };
             (name, written(values))
         })
         .collect();
-    let found: Vec<_> = found.into_iter().flatten().collect();
+    let unreadable = (found.iter().filter(|of| of.is_none()).count() * plan.timeframes.len()) as u64;
     let number =
-        |wanted: Missing| found.iter().filter(|(label, missing)| label.is_none() && *missing == wanted).count() as u64;
-    let (undefined, open, unreadable) =
-        (number(Missing::Undefined), number(Missing::Open), number(Missing::Unreadable));
-    let labelled = found.iter().filter(|(label, _)| label.is_some()).count() as u64;
+        |wanted: &dyn Fn(&Label) -> bool| found.iter().flatten().flatten().filter(|of| wanted(of)).count() as u64;
+    let labelled = number(&|of| matches!(of, Label::Known(_)));
+    let (undefined, open) = (number(&|of| *of == Label::Undefined), number(&|of| *of == Label::Open));
     ingest::files::write_answers(&arguments.out, &questions, &columns)?;
     match arguments.format {
         Format::Json => output::print_json(&json!({
@@ -66,13 +57,6 @@ pub(super) fn labels(arguments: &Labels) -> Result<(), Failure> {
     Ok(())
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Missing {
-    Undefined,
-    Open,
-    Unreadable,
-}
-
 /// Truth values are written 1 and 0, as label tables usually are.
 fn written(values: Vec<Option<Value>>) -> AnswerColumn {
     let numbers = |value: &Option<Value>| match value {
@@ -88,11 +72,5 @@ fn written(values: Vec<Option<Value>>) -> AnswerColumn {
     if values.iter().flatten().all(is_number) {
         return AnswerColumn::Float(values.iter().map(|value| value.as_ref().and_then(Value::as_f64)).collect());
     }
-    AnswerColumn::Text(values.into_iter().map(|value| value.map(|value| text(&value))).collect())
-}
-
-/// A list as a JSON array of texts.
-fn text(value: &Value) -> String {
-    let Value::List(values) = value else { return value.to_string() };
-    serde_json::Value::from(values.iter().map(ToString::to_string).collect::<Vec<_>>()).to_string()
+    AnswerColumn::Text(values.into_iter().map(|value| value.as_ref().map(label_text)).collect())
 }

@@ -1,5 +1,6 @@
 //! The subcommands.
 
+mod backtest;
 mod check;
 mod columns;
 mod dlq;
@@ -35,6 +36,7 @@ pub fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Run(arguments) => run::run(&arguments),
         Command::Replay(arguments) => replay::replay(&arguments),
         Command::Score(arguments) => score::score(&arguments),
+        Command::Backtest(arguments) => backtest::backtest(&arguments),
         Command::FineTune(arguments) => fine_tune::run(&arguments),
         Command::Labels(arguments) => labels::labels(&arguments),
         Command::Inspect(arguments) => inspect::inspect(&arguments),

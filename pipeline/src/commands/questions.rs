@@ -1,11 +1,16 @@
-//! Rows of a file to be labelled or scored, and times on the command line.
+//! What the command line asks: rows of a file, times, keys, which predictor, and what is kept from it.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use ingest::files::Questions;
+use predictor::in_context;
+use predictor::learn::Member;
 use relational::{EventTime, Key};
 
+use crate::cli;
 use crate::plan::Plan;
+use crate::scorer::Bounds;
 use crate::world::{Failure, World};
 
 /// Reads the rows of `--at FILE`: the entity's key under its own column names, the time under `time_column`.
@@ -33,4 +38,39 @@ pub(super) fn key(world: &World, table: relational::TableId, text: &str) -> Resu
             .map_err(|misfit| Failure::Usage(format!("`{part}` is no value of key column `{}`: {misfit}", column.name)))
     });
     Ok(Key::new(values.collect::<Result<Vec<_>, _>>()?))
+}
+
+/// What `--data-until` and `--labels-until` keep from the scores.
+pub(super) fn bounds(regime: &cli::Regime) -> Result<Bounds, Failure> {
+    let until = |flag: &str, text: &Option<String>| text.as_deref().map(|text| time(flag, text)).transpose();
+    Ok(Bounds {
+        data_until: until("--data-until", &regime.data_until)?,
+        labels_until: until("--labels-until", &regime.labels_until)?,
+    })
+}
+
+/// `--model`, `--weights` and `--context-size` compile the task anew.
+pub(super) fn override_predictor(world: &mut World, task: &str, wanted: &cli::Predictor) -> Result<(), Failure> {
+    let Some(index) = world.settings.tasks.iter().position(|other| other.name == task) else { return Ok(()) };
+    let task = &mut world.settings.tasks[index];
+    if let Some(model) = &wanted.model {
+        if Member::parse(model).is_none() && model != in_context::NAME {
+            let names = Member::ALL.map(Member::name).join(", ");
+            return Err(Failure::Usage(format!(
+                "--model: there is no `{model}`; the models are {names}, {}",
+                in_context::NAME
+            )));
+        }
+        if task.model != *model {
+            // They belong to the config's model.
+            task.weights = None;
+        }
+        task.model.clone_from(model);
+    }
+    if wanted.weights.is_some() {
+        task.weights.clone_from(&wanted.weights);
+    }
+    task.context_size = wanted.context_size.or(task.context_size);
+    world.plans[index] = Arc::new(Plan::compile(task, &world.schema, &world.settings.document)?);
+    Ok(())
 }

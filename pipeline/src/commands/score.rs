@@ -6,8 +6,6 @@ use std::sync::Arc;
 
 use ingest::files::Questions;
 use predictor::explain::Explanation;
-use predictor::in_context;
-use predictor::learn::Member;
 use relational::{AsOf, EventTime, Key, Reason, RowKey, TaskKind};
 use serde_json::json;
 use sinks::ScoreRecord;
@@ -18,26 +16,19 @@ use crate::driver::ensure_replayed;
 use crate::explanation;
 use crate::output::{self, count};
 use crate::plan;
-use crate::scorer::{Bounds, FittedContext, Scored, Scorer};
+use crate::scorer::{FittedContext, Scored, Scorer};
 use crate::world::{Failure, World, now};
 
 pub(super) fn score(arguments: &Score) -> Result<(), Failure> {
     let mut world = World::load(&arguments.common)?;
     let plan = Arc::clone(plan::find(&world.plans, &arguments.task, &world.settings.document)?);
-    override_model(&mut world, arguments)?;
+    questions::override_predictor(&mut world, &arguments.task, &arguments.predictor)?;
     let plan = world.plans.iter().find(|other| other.task.name == plan.task.name).map(Arc::clone).unwrap_or(plan);
     if arguments.explain && matches!(plan.task.kind, TaskKind::Ranking | TaskKind::Forecast) {
         let kind = plan.task.kind.name();
         return Err(Failure::Usage(format!("--explain: the score of a {kind} is a list, which is not explained")));
     }
-    let bounds = Bounds {
-        data_until: arguments.data_until.as_deref().map(|text| questions::time("--data-until", text)).transpose()?,
-        labels_until: arguments
-            .labels_until
-            .as_deref()
-            .map(|text| questions::time("--labels-until", text))
-            .transpose()?,
-    };
+    let bounds = questions::bounds(&arguments.regime)?;
     if let Some(entity) = &arguments.entity {
         let key = questions::key(&world, plan.task.entity, entity)?;
         let at = arguments.at.as_deref().map(|text| questions::time("--at", text)).transpose()?;
@@ -70,32 +61,6 @@ fn only_row(questions: &Questions, file: &str) -> Result<(Key, EventTime), Failu
     };
     let readable = row.key.clone().zip(row.time);
     readable.ok_or_else(|| Failure::Usage(format!("key or time of the row of {file} cannot be read")))
-}
-
-/// `--model` and `--context-size` compile the task anew.
-fn override_model(world: &mut World, arguments: &Score) -> Result<(), Failure> {
-    let Some(index) = world.settings.tasks.iter().position(|task| task.name == arguments.task) else { return Ok(()) };
-    let task = &mut world.settings.tasks[index];
-    if let Some(model) = &arguments.model {
-        if Member::parse(model).is_none() && model != in_context::NAME {
-            let names = Member::ALL.map(Member::name).join(", ");
-            return Err(Failure::Usage(format!(
-                "--model: there is no `{model}`; the models are {names}, {}",
-                in_context::NAME
-            )));
-        }
-        if task.model != *model {
-            // They belong to the config's model.
-            task.weights = None;
-        }
-        task.model.clone_from(model);
-    }
-    if arguments.weights.is_some() {
-        task.weights.clone_from(&arguments.weights);
-    }
-    task.context_size = arguments.context_size.or(task.context_size);
-    world.plans[index] = Arc::new(plan::Plan::compile(task, &world.schema, &world.settings.document)?);
-    Ok(())
 }
 
 struct Answers {

@@ -7,7 +7,9 @@ use predictor::in_context::{self, InContext};
 use predictor::learn::Fitted;
 use relational::{ContextId, EventTime, Value};
 
+use super::digest::digest_features;
 use super::ranking::Ranked;
+use super::{Reading, Scored};
 
 /// A context after fitting.
 #[derive(Debug)]
@@ -51,6 +53,14 @@ impl FittedContext {
                 Arc::from(names.join(", "))
             }
             Answerer::Relational(_) => Arc::from(in_context::NAME),
+        }
+    }
+
+    pub(super) fn answer(&self, fitted: &Fitted, reading: &Reading) -> Scored {
+        Scored {
+            prediction: fitted.predict(&reading.features, &reading.past).prediction(&self.classes),
+            truncated: reading.truncated,
+            digest: digest_features(self.id, &reading.features, &reading.past),
         }
     }
 

@@ -3,14 +3,12 @@
 //! An example of a timeframe is used once the whole of that timeframe's window has closed, so the contexts of later
 //! timeframes end earlier.
 
-use std::sync::Arc;
-
-use predictor::features::{Query, Vocabulary};
+use predictor::features::Query;
 use relational::{ContextId, EventTime, Prediction, Window};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::digest::digest_features;
-use super::{Answerer, FittedContext, Scored, Scorer};
+use super::{Answerer, FittedContext, Reading, Scored, Scorer};
 
 impl Scorer {
     /// Fits a context for each timeframe. `None` until the last of them has a labelled past.
@@ -36,27 +34,25 @@ impl Scorer {
         }))
     }
 
-    pub(super) fn score_forecast(
+    pub(super) fn forecast(
         &self,
         context: &FittedContext,
         steps: &[FittedContext],
-        vocabulary: &Arc<Vocabulary>,
         query: &Query,
-    ) -> Result<Scored, predictor::Error> {
-        let mut features = Vec::with_capacity(self.plan.featuriser.names().len());
-        let facts = self.plan.featuriser.row(&self.store, vocabulary, query, &mut features)?;
+        reading: &Reading,
+    ) -> Scored {
         let answer = |(timeframe, step): (usize, &FittedContext)| match &step.answerer {
             Answerer::Features { fitted, .. } => {
-                let estimate = fitted.predict(&features, &facts.past);
+                let estimate = fitted.predict(&reading.features, &reading.past);
                 (self.window(timeframe, query.as_of.cutoff), estimate.prediction(&step.classes))
             }
             _ => unreachable!("a timeframe is answered from features"),
         };
-        Ok(Scored {
+        Scored {
             prediction: Prediction::Forecast(steps.iter().enumerate().map(answer).collect()),
-            truncated: facts.truncated,
-            digest: digest_features(context.id, &features, &facts.past),
-        })
+            truncated: reading.truncated,
+            digest: digest_features(context.id, &reading.features, &reading.past),
+        }
     }
 
     /// The window that a timeframe asks about.

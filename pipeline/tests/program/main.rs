@@ -1,5 +1,6 @@
 //! The program as a user runs it.
 
+mod backtest; // `foreshore backtest`
 mod controls; // what scores must be where the truth is known by construction
 mod fine_tune; // `foreshore fine-tune`, and scores with the weights that it writes
 mod folder; // a folder that the program runs in, and the numbers that its tables are made of
