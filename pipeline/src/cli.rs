@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod backtest;
+mod inspect;
 
-pub use backtest::Backtest;
+pub use backtest::{Backtest, Report};
+pub use inspect::{Inspect, InspectWhat};
 
 /// Live predictions from a database's change stream.
 ///
@@ -59,6 +61,8 @@ pub enum Command {
     Score(Score),
     /// Say what the scores of the past would have been, and how good.
     Backtest(Backtest),
+    /// Put several backtests side by side on one page.
+    Report(Report),
     /// Label the rows of a file: what the task's target came out to be after each row's time.
     Labels(Labels),
     /// Go on training foreshore-small on a task's own past, and keep the weights if they are clearly better.
@@ -265,64 +269,6 @@ pub struct FineTune {
     /// How to print the outcome.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub format: Format,
-}
-
-/// `inspect`
-#[derive(Debug, Args)]
-pub struct Inspect {
-    /// Where from.
-    #[command(flatten)]
-    pub common: Common,
-    /// What to look at.
-    #[command(subcommand)]
-    pub what: InspectWhat,
-    /// How to print it.
-    #[arg(long, global = true, value_enum, default_value_t = Format::Table)]
-    pub format: Format,
-}
-
-/// What `inspect` shows.
-#[derive(Debug, Subcommand)]
-pub enum InspectWhat {
-    /// Rows, versions, sizes, the newest time.
-    Store,
-    /// Where reading goes on, per topic and partition.
-    Positions,
-    /// Entities whose scores are out of date.
-    Dirty,
-    /// One row, as of a time.
-    Row {
-        /// The table.
-        table: String,
-        /// Its key; columns of a composite key are separated by `/`.
-        key: String,
-        /// As of this time; the newest when absent.
-        #[arg(long, value_name = "TIME")]
-        at: Option<String>,
-    },
-    /// All rows of a table, as of a time.
-    Rows {
-        /// The table.
-        table: String,
-        /// As of this time; the newest when absent.
-        #[arg(long, value_name = "TIME")]
-        at: Option<String>,
-        /// At most this many.
-        #[arg(long, default_value_t = 100)]
-        limit: usize,
-    },
-    /// The named features of one entity, as of a time.
-    Features {
-        /// The task.
-        #[arg(long, value_name = "NAME")]
-        task: String,
-        /// The entity's key.
-        #[arg(long, value_name = "KEY")]
-        entity: String,
-        /// As of this time; the newest when absent.
-        #[arg(long, value_name = "TIME")]
-        at: Option<String>,
-    },
 }
 
 /// `topics`

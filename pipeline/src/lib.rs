@@ -22,6 +22,7 @@ pub mod output;
 pub mod parallel;
 pub mod plan;
 pub mod relational_member;
+mod report;
 pub mod scorer;
 mod tables;
 pub mod tuned;

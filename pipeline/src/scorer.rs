@@ -3,6 +3,7 @@
 mod bank;
 mod digest;
 mod draw;
+mod examples;
 mod explain;
 mod fitted;
 mod forecast;
@@ -16,7 +17,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use graph_store::{Store, Transaction};
 use lru::LruCache;
-use predictor::context::{Example, Selection, select};
+use predictor::context::{Selection, select};
 use predictor::executor::Executor;
 use predictor::features::{Query, Vocabulary};
 use predictor::learn::{Mix, Past};
@@ -25,7 +26,8 @@ use relational::{AsOf, EventTime, Key, Prediction, Sequence, TaskKind};
 
 use crate::parallel;
 use crate::plan::Plan;
-use draw::{Draw, Drawn, Draws};
+use draw::{Draw, Draws};
+use examples::KeptExamples;
 use fitted::Answerer;
 pub use fitted::FittedContext;
 pub use panel::{Answered, Panel};
@@ -65,38 +67,12 @@ pub struct Scorer {
     examples: Arc<Mutex<KeptExamples>>,
 }
 
-/// The features of one example.
-#[derive(Debug)]
-struct ExampleRow {
-    features: Vec<f32>,
-    past: Past,
-}
-
 /// What is read for one query.
 #[derive(Debug)]
 struct Reading {
     features: Vec<f32>,
     past: Past,
     truncated: bool,
-}
-
-/// Rows of earlier contexts, made with one vocabulary and before any late change that they might have seen.
-#[derive(Debug)]
-struct KeptExamples {
-    vocabulary: Option<(EventTime, Arc<Vocabulary>)>,
-    disturbed: Sequence,
-    rows: LruCache<(Key, EventTime), Arc<ExampleRow>>,
-}
-
-impl KeptExamples {
-    /// Whether a draw with this vocabulary may share the rows; another thread may have gone on to another vocabulary.
-    fn fit(&mut self, vocabulary: &Arc<Vocabulary>, disturbed: Sequence) -> bool {
-        if self.disturbed != disturbed {
-            self.rows.clear();
-            self.disturbed = disturbed;
-        }
-        self.vocabulary.as_ref().is_some_and(|(_, kept)| Arc::ptr_eq(kept, vocabulary))
-    }
 }
 
 /// Neighbourhoods that are in memory at once.
@@ -110,8 +86,7 @@ impl Scorer {
     #[must_use]
     pub fn new(store: Arc<Store>, plan: Arc<Plan>, bounds: Bounds) -> Self {
         // The largest context that the task can have.
-        let rows = LruCache::new(NonZero::new(plan.context.size_max).unwrap_or(NonZero::<usize>::MIN));
-        let examples = Arc::new(Mutex::new(KeptExamples { vocabulary: None, disturbed: Sequence::default(), rows }));
+        let examples = Arc::new(Mutex::new(KeptExamples::new(plan.context.size_max)));
         let draws = Arc::new(Draws::new(&plan.task));
         Self::sharing(store, plan, bounds, draws, examples)
     }
@@ -220,75 +195,6 @@ impl Scorer {
             spec.size = spec.size.min(RANKING_EXAMPLES_MAX);
         }
         select(&self.store, executor, AsOf::historical(point, draw.sequence), &spec)
-    }
-
-    /// The category statistics that features are made with. They change more slowly than labels mature, so several
-    /// contexts share them, and with them the rows of the examples that they have in common.
-    fn vocabulary(&self, point: EventTime) -> Result<Arc<Vocabulary>, predictor::Error> {
-        let point = self.plan.vocabulary_point(point);
-        let mut kept = self.examples.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(vocabulary) = kept.vocabulary.as_ref().filter(|(of, _)| *of == point) {
-            return Ok(Arc::clone(&vocabulary.1));
-        }
-        let at = AsOf::historical(point, self.draws.at(&self.store, Drawn::Vocabulary, point)?.sequence);
-        let vocabulary = match &self.plan.ranker {
-            Some(ranker) => ranker.vocabulary(&self.store, at),
-            None => self.plan.featuriser.vocabulary(&self.store, at),
-        };
-        let vocabulary = Arc::new(vocabulary?);
-        kept.vocabulary = Some((point, Arc::clone(&vocabulary)));
-        kept.rows.clear();
-        Ok(vocabulary)
-    }
-
-    /// The features of a context's examples; those that an earlier context has made are taken from it.
-    fn example_rows(
-        &self,
-        examples: &[Example],
-        point: EventTime,
-        draw: Draw,
-        vocabulary: &Arc<Vocabulary>,
-    ) -> Result<Vec<Arc<ExampleRow>>, predictor::Error> {
-        let at = AsOf::historical(point, draw.sequence);
-        let kept: Vec<Option<Arc<ExampleRow>>> = {
-            let mut kept = self.examples.lock().unwrap_or_else(PoisonError::into_inner);
-            let fit = kept.fit(vocabulary, draw.disturbed);
-            let name = |example: &Example| (example.entity.clone(), example.anchor);
-            examples.iter().map(|example| kept.rows.get(&name(example)).filter(|_| fit).cloned()).collect()
-        };
-        let pairs: Vec<_> = examples.iter().zip(kept).collect();
-        let rows = parallel::map(&pairs, |(example, kept)| match kept {
-            Some(row) => Ok(Arc::clone(row)),
-            None => self.example_row(example, at, vocabulary).map(Arc::new),
-        })?;
-        let mut kept = self.examples.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.fit(vocabulary, draw.disturbed) {
-            for (example, row) in examples.iter().zip(&rows) {
-                kept.rows.put((example.entity.clone(), example.anchor), Arc::clone(row));
-            }
-        }
-        Ok(rows)
-    }
-
-    /// A row that was its own query is read with what had arrived with it, as its score was; an entity at an anchor
-    /// with what was known then.
-    fn example_query(&self, example: &Example, at: AsOf) -> Result<Query, predictor::Error> {
-        let is_static = self.plan.task.is_static();
-        let own = if is_static { self.historical_of(&example.entity, example.anchor, at.sequence)? } else { None };
-        let as_of = own.unwrap_or_else(|| self.plan.executor.example_bounds(at, example.anchor));
-        Ok(Query { entity: example.entity.clone(), as_of })
-    }
-
-    fn example_row(
-        &self,
-        example: &Example,
-        at: AsOf,
-        vocabulary: &Vocabulary,
-    ) -> Result<ExampleRow, predictor::Error> {
-        let query = self.example_query(example, at)?;
-        let mut features = Vec::with_capacity(self.plan.featuriser.names().len());
-        let facts = self.plan.featuriser.row(&self.store, vocabulary, &query, &mut features)?;
-        Ok(ExampleRow { features, past: facts.past })
     }
 
     /// The bounds of a query about `entity` at `cutoff`, as a live run would have had them: for a row that triggers

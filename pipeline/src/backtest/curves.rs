@@ -1,7 +1,7 @@
 //! Curves of a yes or no, as points: for plots.
 
 use predictor::learn::metrics::Sorted;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Points of each curve, at most.
 const POINTS: usize = 200;
@@ -9,7 +9,7 @@ const POINTS: usize = 200;
 const BINS: u32 = 10;
 
 /// The curves of one member.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Curves {
     /// The share of the false, then of the true, that score at least so high; from (0, 0) to (1, 1).
     pub roc: Vec<(f64, f64)>,
@@ -20,7 +20,7 @@ pub(crate) struct Curves {
     /// The share of rows that are looked at, and how many times more often they are true than all.
     pub lift: Vec<(f64, f64)>,
     /// The share of rows that are acted on, and the mean cost of a row.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub cost: Vec<(f64, f64)>,
 }
 

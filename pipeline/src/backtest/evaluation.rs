@@ -2,17 +2,18 @@
 
 use indexmap::IndexMap;
 use relational::TaskKind;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::bootstrap::{BLOCKS_MIN, Blocks, Weights, interval};
 use super::curves::Curves;
+use super::drift::{Drift, drift};
 use super::measures::{Measure, Reviews, Wanted, day, measures};
 use super::read::{Answers, Scores, Truths};
 use super::slices::slices;
 use crate::parallel;
 
 /// A budget of reviews: how many a day, and of what.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Budget {
     /// Each UTC day.
     pub per_day: usize,
@@ -21,7 +22,7 @@ pub(crate) struct Budget {
 }
 
 /// What mistakes cost.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Costs {
     /// Something true that was not acted on.
     pub missed: f64,
@@ -30,7 +31,7 @@ pub(crate) struct Costs {
 }
 
 /// A figure with its interval of 95 %.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Figure {
     /// `None` where it is not defined.
     pub value: Option<f64>,
@@ -40,10 +41,10 @@ pub(crate) struct Figure {
 }
 
 /// Figures of one member by their names.
-type Figures<T> = IndexMap<&'static str, T>;
+pub(crate) type Figures<T> = IndexMap<String, T>;
 
 /// One timeframe of a task, evaluated.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Evaluation {
     /// From 1; always 1 unless the task is a forecast.
     pub timeframe: usize,
@@ -55,12 +56,14 @@ pub(crate) struct Evaluation {
     /// Rows that had no labelled past to be scored from.
     pub without_context: usize,
     /// Of a yes or no, how many came true.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", default)]
     pub positives: Option<usize>,
     /// What intervals are made of: resamples of so many blocks of so many days; without days, of rows.
     pub blocks: usize,
     pub block_days: Option<i64>,
     pub resamples: usize,
+    /// How far the scores of each period are from those of the first half of all rows.
+    pub drift: Vec<Drift>,
     /// What makes these figures say less than they seem to.
     pub warnings: Vec<String>,
     /// By member.
@@ -70,16 +73,16 @@ pub(crate) struct Evaluation {
     /// By what is sliced by.
     pub slices: IndexMap<String, Vec<SliceFigures>>,
     /// By member, of a yes or no.
-    #[serde(skip_serializing_if = "IndexMap::is_empty")]
+    #[serde(skip_serializing_if = "IndexMap::is_empty", default)]
     pub curves: IndexMap<String, Curves>,
 }
 
 /// Figures of a part of the rows.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct SliceFigures {
     pub name: String,
     pub rows: usize,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", default)]
     pub positives: Option<usize>,
     pub members: IndexMap<String, Figures<Option<f64>>>,
 }
@@ -123,6 +126,7 @@ pub(super) fn evaluate(scores: &Scores, timeframe: usize, how: &How) -> Evaluati
         blocks: blocks.count,
         block_days: blocks.days,
         resamples: blocks.resamples(),
+        drift: drift(&cutoffs, &answers[0]),
         warnings: Vec::new(),
         members: figures.into_iter().enumerate().map(name).collect(),
         differences: (1..members.len()).zip(differences).map(name).collect(),
@@ -190,14 +194,14 @@ fn with_intervals(of_members: &[Vec<Measure>], blocks: &Blocks, seed: u64) -> In
     let own = (0..of_members.len()).map(|member| {
         let of_measure = |(place, measure): (usize, &Measure)| {
             let resampled = resampled.iter().map(|values| values[member][place]).collect();
-            (measure.name, figure(whole[member][place], resampled))
+            (measure.name.to_owned(), figure(whole[member][place], resampled))
         };
         of_members[member].iter().enumerate().map(of_measure).collect()
     });
     let differences = (1..of_members.len()).map(|member| {
         let of_measure = |(place, measure): (usize, &Measure)| {
             let resampled = resampled.iter().map(|values| less(values[0][place], values[member][place])).collect();
-            (measure.name, figure(less(whole[0][place], whole[member][place]), resampled))
+            (measure.name.to_owned(), figure(less(whole[0][place], whole[member][place]), resampled))
         };
         of_members[member].iter().enumerate().map(of_measure).collect()
     });
@@ -207,7 +211,7 @@ fn with_intervals(of_members: &[Vec<Measure>], blocks: &Blocks, seed: u64) -> In
 fn values(all: &[Measure], rows: usize) -> Figures<Option<f64>> {
     let blocks = Blocks::one(rows);
     let whole = blocks.whole();
-    all.iter().map(|measure| (measure.name, measure.value(Weights::new(&blocks, &whole)))).collect()
+    all.iter().map(|measure| (measure.name.to_owned(), measure.value(Weights::new(&blocks, &whole)))).collect()
 }
 
 fn positives(truths: &Truths) -> Option<usize> {

@@ -144,6 +144,8 @@ fn of_binary(truths: &[bool], scores: &[f64], wanted: &Wanted) -> Vec<Measure> {
         Measure { name: "log_loss", formula: each(&log_loss_of) },
         Measure { name: "brier", formula: each(&|score, truth| (score - f64::from(truth)).powi(2)) },
         Measure { name: "calibration_error", formula: Formula::CalibrationError(sorted) },
+        Measure { name: "predicted", formula: each(&|score, _| score) },
+        Measure { name: "observed", formula: each(&|_, truth| f64::from(truth)) },
     ];
     if let Some((missed, false_alarm)) = wanted.costs {
         let threshold = false_alarm / (false_alarm + missed);
@@ -245,6 +247,8 @@ fn of_numbers(truths: &[f64], quantiles: &[[f64; 9]]) -> Vec<Measure> {
         Measure { name: "width_90", formula: Formula::Mean(each(&|quantiles, _| quantiles[8] - quantiles[0])) },
         Measure { name: "coverage_50", formula: Formula::Mean(within(2, 6)) },
         Measure { name: "width_50", formula: Formula::Mean(each(&|quantiles, _| quantiles[6] - quantiles[2])) },
+        Measure { name: "predicted", formula: Formula::Mean(each(&|quantiles, _| quantiles[4])) },
+        Measure { name: "observed", formula: Formula::Mean(each(&|_, truth| truth)) },
     ]
 }
 
@@ -278,7 +282,7 @@ fn of_each(
 pub(crate) fn more_is_better(name: &str) -> Option<bool> {
     match name {
         "log_loss" | "brier" | "calibration_error" | "cost" | "mae" | "rmse" | "pinball" => Some(false),
-        "coverage_90" | "coverage_50" | "width_90" | "width_50" => None,
+        "coverage_90" | "coverage_50" | "width_90" | "width_50" | "predicted" | "observed" => None,
         _ => Some(true),
     }
 }

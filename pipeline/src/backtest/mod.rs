@@ -9,7 +9,9 @@
 mod asked;
 mod bootstrap;
 mod curves;
+mod drift;
 mod evaluation;
+mod examples;
 mod measures;
 mod parts;
 mod read;
@@ -19,7 +21,9 @@ mod slices;
 mod table;
 
 pub(crate) use asked::{Asked, given, scheduled, triggered};
-pub(crate) use evaluation::{Budget, Costs, Evaluation, Figure};
+pub(crate) use curves::Curves;
+pub(crate) use evaluation::{Budget, Costs, Evaluation, Figure, Figures, SliceFigures};
+pub(crate) use examples::{Example, Sort};
 pub(crate) use measures::more_is_better;
-pub(crate) use run::{Report, Run};
+pub(crate) use run::{Report, Run, Timing};
 pub(crate) use segment::Segment;

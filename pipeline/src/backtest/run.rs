@@ -5,15 +5,17 @@ use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
 use graph_store::Store;
 use relational::{AsOf, EventTime, Key, TaskKind};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sinks::key_text;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::asked::Asked;
 use super::evaluation::{Budget, Costs, Evaluation, How, evaluate};
+use super::examples::{Example, examples};
 use super::parts::{Parts, named, write_whole};
 use super::read::Scores;
 use super::segment::Segment;
@@ -22,9 +24,11 @@ use crate::labels::Labels;
 use crate::output;
 use crate::parallel;
 use crate::plan::Plan;
-use crate::scorer::{Bounds, FittedContext, Panel};
+use crate::scorer::{Bounds, FittedContext, Panel, Scorer};
 use crate::world::{Failure, World, store_id};
 
+/// Questions that are timed.
+const TIMED: usize = 200;
 /// Questions of a part: what a kill costs at most.
 const PART: usize = 2_000;
 
@@ -45,12 +49,12 @@ pub(crate) struct Run {
 }
 
 /// What `metrics.json` says.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Report {
-    pub version: &'static str,
+    pub version: String,
     pub task: String,
     pub query: String,
-    pub kind: &'static str,
+    pub kind: String,
     /// The member that is asked about, and the others.
     pub model: String,
     pub beside: Vec<String>,
@@ -68,10 +72,22 @@ pub(crate) struct Report {
     pub seed: u64,
     /// One per timeframe.
     pub evaluations: Vec<Evaluation>,
+    /// Single rows, explained.
+    pub examples: Vec<Example>,
+}
+
+/// How fast, on the machine that ran the backtest; not in `metrics.json`, which is the same on every machine.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Timing {
+    /// Of one question alone, to the member that is asked about, its context fitted: milliseconds.
+    pub median_ms: f64,
+    pub p99_ms: f64,
+    /// Of how many.
+    pub questions: usize,
 }
 
 /// What the scores were kept from seeing, beside all that lay after their cutoffs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Regime {
     pub data_until: Option<String>,
     pub labels_until: Option<String>,
@@ -83,7 +99,7 @@ impl Run {
     /// # Errors
     ///
     /// When the store or the folder cannot be used.
-    pub(crate) fn go(mut self, world: &World, store: &Arc<Store>) -> Result<Report, Failure> {
+    pub(crate) fn go(mut self, world: &World, store: &Arc<Store>) -> Result<(Report, Option<Timing>), Failure> {
         self.asked.sort_by(|one, other| {
             one.as_of.cutoff.cmp(&other.as_of.cutoff).then_with(|| one.entity.cmp(&other.entity))
         });
@@ -106,10 +122,26 @@ impl Run {
             write_whole(&finished, |file| file.write_all(fingerprint.as_bytes()))?;
             parts.remove()?;
         }
-        let report = self.report(world, &Scores::open(&file, layout)?);
+        let scorer = Scorer::new(Arc::clone(store), Arc::clone(&self.plans[0]), self.bounds);
+        let report = self.report(world, &Scores::open(&file, layout)?, &scorer)?;
         let text = serde_json::to_string_pretty(&report).map_err(std::io::Error::from)?;
         write_whole(&self.out.join("metrics.json"), |file| file.write_all(text.as_bytes()))?;
-        Ok(report)
+        Ok((report, self.time(&scorer)?))
+    }
+
+    /// Asks the newest questions once more, one by one.
+    fn time(&self, scorer: &Scorer) -> Result<Option<Timing>, Failure> {
+        let Some(last) = self.asked.last() else { return Ok(None) };
+        let Some(context) = scorer.context(last.as_of.cutoff)? else { return Ok(None) };
+        let mut took = Vec::new();
+        for Asked { entity, as_of } in self.asked.iter().rev().take(TIMED) {
+            let started = Instant::now();
+            scorer.score(&context, entity, *as_of)?;
+            took.push(started.elapsed().as_secs_f64() * 1e3);
+        }
+        took.sort_by(f64::total_cmp);
+        let questions = took.len();
+        Ok(Some(Timing { median_ms: took[questions / 2], p99_ms: took[questions * 99 / 100], questions }))
     }
 
     fn layout(&self) -> Layout {
@@ -207,7 +239,7 @@ impl Run {
         Ok(answers)
     }
 
-    fn report(&self, world: &World, scores: &Scores) -> Report {
+    fn report(&self, world: &World, scores: &Scores, scorer: &Scorer) -> Result<Report, Failure> {
         let plan = &self.plans[0];
         let how = |timeframe: usize| How {
             budget: self.budget.clone(),
@@ -220,11 +252,11 @@ impl Run {
             *fell_back.entry(reason.to_owned()).or_default() += 1;
         }
         let text = |time: EventTime| time.to_string();
-        Report {
-            version: env!("CARGO_PKG_VERSION"),
+        Ok(Report {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
             task: plan.task.name.clone(),
             query: pql::print(&plan.task, &world.schema),
-            kind: plan.task.kind.name(),
+            kind: plan.task.kind.name().to_owned(),
             model: plan.model().to_owned(),
             beside: scores.layout().members[1..].to_vec(),
             context_size: plan.context.size,
@@ -243,6 +275,7 @@ impl Run {
             evaluations: (0..plan.timeframes.len())
                 .map(|timeframe| evaluate(scores, timeframe, &how(timeframe)))
                 .collect(),
-        }
+            examples: examples(scores, &self.asked, scorer)?,
+        })
     }
 }

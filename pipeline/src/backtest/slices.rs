@@ -35,7 +35,7 @@ pub(super) fn slices(scores: &Scores, rows: &[usize]) -> Vec<(String, Vec<Slice>
 }
 
 /// By the finest calendar unit that makes few periods.
-fn by_time(cutoffs: impl Iterator<Item = EventTime> + Clone) -> Vec<Slice> {
+pub(super) fn by_time(cutoffs: impl Iterator<Item = EventTime> + Clone) -> Vec<Slice> {
     let date = |time: EventTime| time.civil().map_or_else(|| time.to_string(), |civil| civil.date().to_string());
     let month = |time: EventTime| date(time).rsplit_once('-').map_or_else(|| date(time), |(month, _)| month.to_owned());
     let year = |time: EventTime| month(time).rsplit_once('-').map_or_else(|| date(time), |(year, _)| year.to_owned());

@@ -6,11 +6,23 @@ use clap::Args;
 
 use super::{Common, Format, Predictor, Regime};
 
+/// `report`
+#[derive(Debug, Args)]
+pub struct Report {
+    /// Folders that `backtest` has written, of the same questions.
+    #[arg(long, value_name = "DIR", num_args = 2.., required = true)]
+    pub compare: Vec<PathBuf>,
+    /// The HTML file to write.
+    #[arg(long, value_name = "FILE", default_value = "compared.html")]
+    pub out: PathBuf,
+}
+
 /// Each question is scored as a live run would have scored it: from what had happened, arrived and become known by its
 /// cutoff, with the contexts that the run would have had. Without --at the questions are the rows that score themselves
 /// when they come (the last fifth of them), or every entity of the task's population at regular times (the last ten).
 ///
-/// DIR/scores.parquet has a row per question, DIR/metrics.json the figures; an interrupted backtest goes on where it was.
+/// DIR/scores.parquet has a row per question, DIR/metrics.json the figures, DIR/report.html is for people; an interrupted
+/// backtest goes on where it was.
 #[derive(Debug, Args)]
 pub struct Backtest {
     /// Where from.

@@ -14,6 +14,7 @@ use crate::config::Emit;
 use crate::driver::ensure_replayed;
 use crate::output::{self, count};
 use crate::plan::{self, Plan};
+use crate::report;
 use crate::scorer::Scorer;
 use crate::world::{Failure, World};
 
@@ -49,7 +50,10 @@ pub(super) fn backtest(arguments: &Backtest) -> Result<(), Failure> {
         seed: arguments.seed,
         out: arguments.out.clone(),
     };
-    let report = run.go(&world, &store)?;
+    let (report, timing) = run.go(&world, &store)?;
+    let html = report::page(&report, timing.as_ref(), &report::command_line(), &world.settings.document.text);
+    let file = arguments.out.join("report.html");
+    std::fs::write(&file, html).map_err(|error| std::io::Error::other(format!("{}: {error}", file.display())))?;
     match arguments.format {
         Format::Json => {
             let json = serde_json::to_value(&report).map_err(std::io::Error::from)?;
@@ -144,7 +148,9 @@ fn print(arguments: &Backtest, report: &Report) -> Result<(), Failure> {
         output::print_line(&format!("warning: {} rows fell back: {reason}", count(*rows as u64)))?;
     }
     let out = arguments.out.display();
-    Ok(output::print_line(&format!("{out}/scores.parquet has every row, {out}/metrics.json every figure"))?)
+    Ok(output::print_line(&format!(
+        "{out}/report.html is the report; {out}/scores.parquet has every row, {out}/metrics.json every figure"
+    ))?)
 }
 
 /// A line per figure: each member with the interval of its difference to the one that is asked about.

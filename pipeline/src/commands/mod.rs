@@ -10,6 +10,7 @@ mod labels;
 mod model;
 mod questions;
 mod replay;
+mod report;
 mod run;
 mod score;
 mod topics;
@@ -37,6 +38,7 @@ pub fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Replay(arguments) => replay::replay(&arguments),
         Command::Score(arguments) => score::score(&arguments),
         Command::Backtest(arguments) => backtest::backtest(&arguments),
+        Command::Report(arguments) => report::report(&arguments),
         Command::FineTune(arguments) => fine_tune::run(&arguments),
         Command::Labels(arguments) => labels::labels(&arguments),
         Command::Inspect(arguments) => inspect::inspect(&arguments),

@@ -14,7 +14,8 @@ use xxhash_rust::xxh3::Xxh3;
 use super::bank::Bank;
 use super::digest::{digest_key, update_features, update_past};
 use super::draw::{Draw, Drawn};
-use super::{ExampleRow, FittedContext, Scored, Scorer};
+use super::examples::ExampleRow;
+use super::{FittedContext, Scored, Scorer};
 use crate::parallel;
 
 /// Of the pairs of a context at most one in so many came true: they are rare among all.

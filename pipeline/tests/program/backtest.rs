@@ -195,6 +195,31 @@ fn figures_are_those_of_the_rows_and_scores_those_of_score() {
 }
 
 #[test]
+fn the_report_has_everything_in_it() {
+    let shop = shop(300);
+    let ask = ["backtest", "--task", "churn", "--from", "2024-03-01", "--to", "2024-09-01"];
+    shop.succeeds(&[&ask[..], &["--cost-missed", "3", "--cost-false-alarm", "1", "--out", "one"]].concat());
+    shop.succeeds(&[&ask[..], &["--model", "last-k", "--out", "other"]].concat());
+    let page = shop.read("one/report.html");
+    // Eight plots: four curves and costs, what was said and came true, its figure over time, drift.
+    assert_eq!(page.matches("<svg role=\"img\" aria-label=\"").count(), 8);
+    for wanted in
+        ["by more than noise", "Single rows", "mostly because", "foreshore backtest --task churn", "By how many labels"]
+    {
+        assert!(page.contains(wanted), "{wanted}");
+    }
+    for foreign in ["<script", "src=\"", "href=\"http", "@import", "url("] {
+        assert!(!page.contains(foreign), "{foreign}");
+    }
+    shop.succeeds(&["report", "--compare", "one", "other", "--out", "both.html"]);
+    let both = shop.read("both.html");
+    assert!(both.contains("last-k") && both.contains("ROC curve") && !both.contains("did not ask the same"), "{both}");
+    let refused = shop.run(&["report", "--compare", "one", "nothing"]);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(refused.status.code() == Some(2) && said.contains("nothing/metrics.json"), "{said}");
+}
+
+#[test]
 fn numbers_have_their_own_figures() {
     let shop = shop(300);
     shop.succeeds(&["backtest", "--task", "spend", "--to", "2024-10-01", "--only", "--out", "out"]);
