@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 mod backtest;
 mod inspect;
 
-pub use backtest::{Backtest, Report};
+pub use backtest::{Audit, Backtest, Report};
 pub use inspect::{Inspect, InspectWhat};
 
 /// Live predictions from a database's change stream.
@@ -61,6 +61,8 @@ pub enum Command {
     Score(Score),
     /// Say what the scores of the past would have been, and how good.
     Backtest(Backtest),
+    /// Make a sample of the published scores once more, and compare them bit for bit.
+    Audit(Audit),
     /// Put several backtests side by side on one page.
     Report(Report),
     /// Label the rows of a file: what the task's target came out to be after each row's time.

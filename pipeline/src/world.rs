@@ -51,6 +51,9 @@ pub enum Failure {
     /// The sink failed.
     #[error("{0}")]
     Sink(#[from] sinks::Error),
+    /// What was to be equal is not: exit code 1.
+    #[error("{0}")]
+    Differs(String),
     /// Printing failed, or a socket.
     #[error("{0}")]
     Io(#[from] std::io::Error),

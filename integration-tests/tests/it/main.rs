@@ -11,4 +11,5 @@ mod labels; // labels equal published tables
 mod learning; // configs that leave the tables to be learnt
 mod licences; // what we build on may be built on
 mod program; // the program as a user runs it
+mod report; // the report of a backtest in a real browser
 mod tidy; // rules of the house that no compiler keeps

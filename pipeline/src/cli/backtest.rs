@@ -1,10 +1,34 @@
-//! `backtest`
+//! `backtest`, and what goes with it
 
 use std::path::PathBuf;
 
 use clap::Args;
 
 use super::{Common, Format, Predictor, Regime};
+
+/// Each score says what it had seen: its cutoff, and how many changes had arrived. It is made again from that. Exit code 1
+/// when one of them differs. The store must not be in use.
+#[derive(Debug, Args)]
+pub struct Audit {
+    /// Where from.
+    #[command(flatten)]
+    pub common: Common,
+    /// Scores of this task only.
+    #[arg(long, value_name = "NAME")]
+    pub task: Option<String>,
+    /// The file of scores as JSON lines, instead of the config's sink.
+    #[arg(long, value_name = "FILE")]
+    pub scores: Option<PathBuf>,
+    /// How many scores at most.
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    pub sample: usize,
+    /// Decides which.
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// How to print the findings.
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+}
 
 /// `report`
 #[derive(Debug, Args)]

@@ -1,5 +1,6 @@
 //! The subcommands.
 
+mod audit;
 mod backtest;
 mod check;
 mod columns;
@@ -38,6 +39,7 @@ pub fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Replay(arguments) => replay::replay(&arguments),
         Command::Score(arguments) => score::score(&arguments),
         Command::Backtest(arguments) => backtest::backtest(&arguments),
+        Command::Audit(arguments) => audit::audit(&arguments),
         Command::Report(arguments) => report::report(&arguments),
         Command::FineTune(arguments) => fine_tune::run(&arguments),
         Command::Labels(arguments) => labels::labels(&arguments),

@@ -313,7 +313,14 @@ fn of_example(example: &Example) -> Markup {
     let rows = effects("rows", &|effect| format!("{} {}", text(&effect["table"]), effect["key"]));
     html! {
         details {
-            summary { (example.entity) " on " (example.cutoff.get(..10).unwrap_or_default()) ": " (number(Some(example.score))) " was said, " (number(Some(example.label))) " came true" }
+            summary {
+                (example.entity) " on " (example.cutoff.get(..10).unwrap_or_default()) ": " (number(Some(example.score)))
+                @match example.sort {
+                    Sort::Hit | Sort::Miss => " was said, and it came true",
+                    Sort::FalseAlarm => " was said, and it did not come true",
+                    Sort::TooHigh | Sort::TooLow => { " was said, and " (number(Some(example.label))) " came true" }
+                }
+            }
             p { (text(&example.explanation["sentence"])) }
             table {
                 caption { "What the score would lose without it" }

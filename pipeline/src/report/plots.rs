@@ -27,7 +27,12 @@ pub(super) struct Plot {
     pub shares: bool,
 }
 
-const SIZE: (u32, u32) = (560, 380);
+const SIZE: (u32, u32) = (460, 340);
+/// Where the names of lines stand, from the plot's upper left corner.
+const LEGEND_LEFT: i32 = 60;
+const LEGEND_LINE: i32 = 12;
+/// How long a piece of each line stands before its name.
+const LEGEND_PIECE: i32 = 24;
 
 /// Colours that people with any colour vision tell apart (M. Okabe and K. Ito, 2008), and dashes for those who see none.
 const STYLES: [(RGBColor, Option<(i32, i32)>); 6] = [
@@ -67,6 +72,7 @@ fn draw_on<'a, P: Iterator<Item = &'a (f64, f64)>>(
         if plot.shares { ((0.0, 1.0), (0.0, 1.0)) } else { (bounds(|point| point.0), bounds(|point| point.1)) };
     let mut chart = ChartBuilder::on(&root)
         .margin(10)
+        .margin_top(28)
         .margin_right(20)
         .x_label_area_size(44)
         .y_label_area_size(60)
@@ -113,7 +119,7 @@ fn draw_on<'a, P: Iterator<Item = &'a (f64, f64)>>(
     Ok(())
 }
 
-/// Names beside a piece of their lines, where curves that rise leave room: below on the right.
+/// Names behind a piece of their lines, in a row above the curves.
 fn legend(
     root: &DrawingArea<SVGBackend<'_>, plotters::coord::Shift>,
     plot: &Plot,
@@ -122,24 +128,19 @@ fn legend(
     if plot.series.len() < 2 {
         return Ok(());
     }
-    let (right, height) = (530, i32::try_from(plot.series.len())? * 18);
-    let top = 310 - height;
-    let style = TextStyle::from(text).pos(Pos::new(HPos::Right, VPos::Center));
-    for ((series, (colour, dash)), line) in plot.series.iter().zip(STYLES.iter().cycle()).zip(0..) {
-        let at = top + line * 18;
+    let style = TextStyle::from(text).pos(Pos::new(HPos::Left, VPos::Center));
+    let room = (i32::try_from(SIZE.0)? - LEGEND_LEFT) / i32::try_from(plot.series.len())?;
+    for ((series, (colour, dash)), place) in plot.series.iter().zip(STYLES.iter().cycle()).zip(0..) {
+        let left = LEGEND_LEFT + place * room;
         let stroke = colour.stroke_width(if dash.is_none() { 3 } else { 2 });
-        let piece = |from: i32, to: i32| PathElement::new([(from, at), (to, at)], stroke);
-        match dash {
-            None => root.draw(&piece(right - 34, right))?,
-            Some((on, off)) => {
-                let mut from = right - 34;
-                while from < right {
-                    root.draw(&piece(from, (from + on).min(right)))?;
-                    from += on + off;
-                }
-            }
+        let piece = |from: i32, to: i32| PathElement::new([(from, LEGEND_LINE), (to, LEGEND_LINE)], stroke);
+        let (on, off) = dash.unwrap_or((LEGEND_PIECE, 0));
+        let mut from = left;
+        while from < left + LEGEND_PIECE {
+            root.draw(&piece(from, (from + on).min(left + LEGEND_PIECE)))?;
+            from += on + off;
         }
-        root.draw(&Text::new(series.name.clone(), (right - 42, at), style.clone()))?;
+        root.draw(&Text::new(series.name.clone(), (left + LEGEND_PIECE + 6, LEGEND_LINE), style.clone()))?;
     }
     Ok(())
 }

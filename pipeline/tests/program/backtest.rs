@@ -289,6 +289,32 @@ fn a_backtest_that_is_killed_goes_on_and_ends_with_the_same_bytes() {
 }
 
 #[test]
+fn an_audit_finds_the_score_that_is_not_what_was_published() {
+    let shop = shop(120);
+    shop.write("foreshore.toml", &(CONFIG.to_owned() + "\n[sink]\npath = \"scores.jsonl\"\n"));
+    fs::remove_dir_all(shop.path("store")).expect("the store");
+    shop.succeeds(&["replay"]);
+    let text = shop.read("scores.jsonl");
+    assert!(text.lines().count() > 200, "{}", text.lines().count());
+    let audit = |more: &[&str]| shop.run(&[&["audit", "--format", "json"][..], more].concat());
+    let findings = |output: &std::process::Output| -> Json { serde_json::from_slice(&output.stdout).expect("JSON") };
+    let whole = audit(&["--sample", "150"]);
+    let found = findings(&whole);
+    assert!(whole.status.success() && found["equal"] == 150 && found["missing"] == 0, "{found}");
+
+    // One digit of one score, one score under another key, and one that has seen what never came.
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    lines[0] = lines[0].replacen("\"probability\":0.", "\"probability\":0.0", 1);
+    let entity = "\"entity\":{\"table\":\"customers\",\"key\":";
+    lines[1] = lines[1].replace(entity, &format!("{entity}9"));
+    lines[2] = lines[2].replace("\"known_as_of\":", "\"known_as_of\":9");
+    shop.write("changed.jsonl", &(lines.join("\n") + "\n"));
+    let changed = audit(&["--sample", "100000", "--scores", "changed.jsonl"]);
+    let found = findings(&changed);
+    assert!(changed.status.code() == Some(1) && found["different"] == 2 && found["missing"] == 1, "{found}");
+}
+
+#[test]
 fn what_cannot_be_asked_is_refused_with_the_reason() {
     let shop = shop(60);
     let refused = |more: &[&str], what: &str| {
