@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 mod backtest;
 mod inspect;
 
-pub use backtest::{Audit, Backtest, Report};
+pub use backtest::{Audit, Backtest, Report, Tune};
 pub use inspect::{Inspect, InspectWhat};
 
 /// Live predictions from a database's change stream.
@@ -63,6 +63,8 @@ pub enum Command {
     Backtest(Backtest),
     /// Make a sample of the published scores once more, and compare them bit for bit.
     Audit(Audit),
+    /// Choose a task's predictor and context by what was best in the past, and write it into the config.
+    Tune(Tune),
     /// Put several backtests side by side on one page.
     Report(Report),
     /// Label the rows of a file: what the task's target came out to be after each row's time.

@@ -36,9 +36,14 @@ impl Labels {
         Self { plan: Arc::clone(plan), snapshot, newest: store.newest_time(), delay: 0 }
     }
 
-    /// Those of them that have had the time to arrive, by the same rule as the examples of a context.
-    pub(crate) fn matured(store: &Store, plan: &Arc<Plan>) -> Self {
-        Self { delay: plan.task.label_delay(store.schema()), ..Self::closed(store, plan) }
+    /// Those of them that have had the time to arrive, by the same rule as the examples of a context; with `at` by what
+    /// was known then.
+    pub(crate) fn matured(store: &Store, plan: &Arc<Plan>, at: Option<EventTime>) -> Self {
+        let delay = plan.task.label_delay(store.schema());
+        let closed = Self { delay, ..Self::closed(store, plan) };
+        let Some(at) = at else { return closed };
+        let as_of = AsOf { cutoff: at, sequence: store.sequence(), known: at };
+        Self { snapshot: store.as_of(as_of), newest: at.min(closed.newest), ..closed }
     }
 
     /// One label per timeframe.

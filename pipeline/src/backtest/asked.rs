@@ -3,7 +3,9 @@
 use ingest::files::Questions;
 use relational::{AsOf, EventTime, Key};
 
+use crate::config::Emit;
 use crate::parallel;
+use crate::plan::Plan;
 use crate::scorer::Scorer;
 use crate::world::Failure;
 
@@ -38,6 +40,24 @@ pub(crate) fn scheduled(scorer: &Scorer, from: EventTime, to: EventTime, step: i
         point = point.plus(step);
     }
     Ok(asked)
+}
+
+/// The time between cutoffs of a task, in microseconds: its own step, or the length of its window.
+pub(crate) fn step(plan: &Plan) -> i64 {
+    match plan.emit {
+        Emit::Every { step } => step,
+        _ => plan.task.horizon().max(EventTime::DAY),
+    }
+}
+
+/// As [`scheduled`], at the last points up to `to`.
+///
+/// # Errors
+///
+/// When the store cannot be read.
+pub(crate) fn last_points(scorer: &Scorer, to: EventTime, points: i64) -> Result<Vec<Asked>, Failure> {
+    let step = step(scorer.plan());
+    scheduled(scorer, to.plus(-step.saturating_mul(points)).plus(1), to, step)
 }
 
 /// Every row of the population that scored itself when it came, within `[from, to]`; without `from` the last fifth of them.

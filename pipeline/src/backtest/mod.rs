@@ -20,7 +20,7 @@ mod segment;
 mod slices;
 mod table;
 
-pub(crate) use asked::{Asked, given, scheduled, triggered};
+pub(crate) use asked::{Asked, given, last_points, scheduled, step, triggered};
 pub(crate) use curves::Curves;
 pub(crate) use evaluation::{Budget, Costs, Evaluation, Figure, Figures, SliceFigures};
 pub(crate) use examples::{Example, Sort};

@@ -35,10 +35,12 @@ const PART: usize = 2_000;
 /// What is asked, of whom.
 #[derive(Debug)]
 pub(crate) struct Run {
-    /// One per member, that which is asked about first; all of one task.
-    pub plans: Vec<Arc<Plan>>,
+    /// Names and plans of the members, that which is asked about first; all of one task.
+    pub members: Vec<(String, Arc<Plan>)>,
     pub asked: Vec<Asked>,
     pub bounds: Bounds,
+    /// What came true is judged by what was known at this time; by everything that is known when absent.
+    pub judged_at: Option<EventTime>,
     pub segments: Vec<Segment>,
     pub budget: Option<Budget>,
     pub costs: Option<Costs>,
@@ -122,7 +124,7 @@ impl Run {
             write_whole(&finished, |file| file.write_all(fingerprint.as_bytes()))?;
             parts.remove()?;
         }
-        let scorer = Scorer::new(Arc::clone(store), Arc::clone(&self.plans[0]), self.bounds);
+        let scorer = Scorer::new(Arc::clone(store), Arc::clone(self.plan()), self.bounds);
         let report = self.report(world, &Scores::open(&file, layout)?, &scorer)?;
         let text = serde_json::to_string_pretty(&report).map_err(std::io::Error::from)?;
         write_whole(&self.out.join("metrics.json"), |file| file.write_all(text.as_bytes()))?;
@@ -144,15 +146,20 @@ impl Run {
         Ok(Some(Timing { median_ms: took[questions / 2], p99_ms: took[questions * 99 / 100], questions }))
     }
 
+    /// What is asked about.
+    fn plan(&self) -> &Arc<Plan> {
+        &self.members[0].1
+    }
+
     fn layout(&self) -> Layout {
-        let plan = &self.plans[0];
+        let plan = self.plan();
         let timeframe = plan.timeframes[0].task();
         let kind = if plan.timeframes.len() > 1 { timeframe.kind } else { plan.task.kind };
         let kind = if kind == TaskKind::Forecast { timeframe.kind } else { kind };
         Layout {
             kind,
             timeframes: plan.timeframes.len(),
-            members: self.plans.iter().map(|plan| plan.model().to_owned()).collect(),
+            members: self.members.iter().map(|(name, _)| name.clone()).collect(),
             segments: self.segments.iter().map(|segment| segment.name.clone()).collect(),
         }
     }
@@ -167,9 +174,9 @@ impl Run {
         add(env!("CARGO_PKG_VERSION"));
         add(&format!("{:?} {:?}", store_id(store)?, store.sequence()));
         add(&format!("{:016x} {:?}", world.origin().config_hash, self.bounds));
-        for plan in &self.plans {
+        for (name, plan) in &self.members {
             let weights = plan.tuned.as_ref().map(|tuned| tuned.digest);
-            add(&format!("{} {} {:?} {weights:?}", plan.task.name, plan.model(), plan.context));
+            add(&format!("{name} {} {} {:?} {weights:?}", plan.task.name, plan.model(), plan.context));
         }
         self.segments.iter().for_each(|segment| add(&segment.name));
         for Asked { entity, as_of } in &self.asked {
@@ -180,8 +187,9 @@ impl Run {
 
     /// Answers the questions of every part that is not there yet.
     fn score(&self, store: &Arc<Store>, layout: &Layout, parts: &Parts) -> Result<(), Failure> {
-        let panel = Panel::new(store, &self.plans, self.bounds);
-        let labels = Labels::matured(store, &self.plans[0]);
+        let plans: Vec<Arc<Plan>> = self.members.iter().map(|(_, plan)| Arc::clone(plan)).collect();
+        let panel = Panel::new(store, &plans, self.bounds);
+        let labels = Labels::matured(store, self.plan(), self.judged_at);
         let bar = output::progress("scoring", Some(self.asked.len() as u64));
         for (number, asked) in self.asked.chunks(PART).enumerate() {
             if !parts.has(number) {
@@ -240,7 +248,7 @@ impl Run {
     }
 
     fn report(&self, world: &World, scores: &Scores, scorer: &Scorer) -> Result<Report, Failure> {
-        let plan = &self.plans[0];
+        let plan = self.plan();
         let how = |timeframe: usize| How {
             budget: self.budget.clone(),
             costs: self.costs,
@@ -257,7 +265,7 @@ impl Run {
             task: plan.task.name.clone(),
             query: pql::print(&plan.task, &world.schema),
             kind: plan.task.kind.name().to_owned(),
-            model: plan.model().to_owned(),
+            model: scores.layout().members[0].clone(),
             beside: scores.layout().members[1..].to_vec(),
             context_size: plan.context.size,
             regime: Regime {

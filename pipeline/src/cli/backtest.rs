@@ -30,6 +30,34 @@ pub struct Audit {
     pub format: Format,
 }
 
+/// Several ways to answer the task are asked the same past questions, whose labels were known by --until, and seen nothing
+/// after it. The best one is taken only if it is better than the config by more than noise. Keep the time after --until for
+/// a backtest: the figures shown here are those that the choice was made by.
+#[derive(Debug, Args)]
+pub struct Tune {
+    /// Where from.
+    #[command(flatten)]
+    pub common: Common,
+    /// The task.
+    #[arg(long, value_name = "NAME")]
+    pub task: String,
+    /// Nothing after this time is read; the newest time when absent.
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// Questions at most.
+    #[arg(long, value_name = "N", default_value_t = 2_000)]
+    pub questions: usize,
+    /// Show what would be chosen, and leave the config as it is.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Decides the resamples that intervals are made of.
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// How to print the outcome.
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+}
+
 /// `report`
 #[derive(Debug, Args)]
 pub struct Report {

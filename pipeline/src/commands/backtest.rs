@@ -4,13 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use predictor::learn::Member;
-use relational::{EventTime, TaskKind};
+use relational::TaskKind;
 
 use super::questions;
 use crate::backtest::{Asked, Budget, Costs, Evaluation, Figure, Report, Run, Segment};
-use crate::backtest::{given, more_is_better, scheduled, triggered};
+use crate::backtest::{given, more_is_better, scheduled, step, triggered};
 use crate::cli::{Backtest, Format};
-use crate::config::Emit;
 use crate::driver::ensure_replayed;
 use crate::output::{self, count};
 use crate::plan::{self, Plan};
@@ -41,9 +40,10 @@ pub(super) fn backtest(arguments: &Backtest) -> Result<(), Failure> {
     let scorer = Scorer::new(Arc::clone(&store), Arc::clone(&plans[0]), bounds);
     let asked = asked(arguments, &world, &scorer)?;
     let run = Run {
-        plans,
+        members: plans.into_iter().map(|plan| (plan.model().to_owned(), plan)).collect(),
         asked,
         bounds,
+        judged_at: None,
         segments,
         budget: arguments.budget.map(|per_day| Budget { per_day, by: by.map(|by| by.name) }),
         costs: costs.map(|(missed, false_alarm)| Costs { missed, false_alarm }),
@@ -107,11 +107,7 @@ fn asked(arguments: &Backtest, world: &World, scorer: &Scorer) -> Result<Vec<Ask
     if plan.task.is_static() && arguments.every.is_none() && world.schema.table(plan.task.entity).time.is_some() {
         return triggered(scorer, from, to);
     }
-    let step = match (&arguments.every, plan.emit) {
-        (Some(text), _) => length("--every", text)?,
-        (None, Emit::Every { step }) => step,
-        (None, _) => plan.task.horizon().max(EventTime::DAY),
-    };
+    let step = arguments.every.as_ref().map_or_else(|| Ok(step(plan)), |text| length("--every", text))?;
     scheduled(scorer, from.unwrap_or_else(|| to.plus(-step.saturating_mul(POINTS)).plus(1)), to, step)
 }
 

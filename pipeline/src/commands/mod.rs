@@ -15,6 +15,7 @@ mod report;
 mod run;
 mod score;
 mod topics;
+mod tune;
 
 use std::io;
 
@@ -40,6 +41,7 @@ pub fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Score(arguments) => score::score(&arguments),
         Command::Backtest(arguments) => backtest::backtest(&arguments),
         Command::Audit(arguments) => audit::audit(&arguments),
+        Command::Tune(arguments) => tune::tune(&arguments),
         Command::Report(arguments) => report::report(&arguments),
         Command::FineTune(arguments) => fine_tune::run(&arguments),
         Command::Labels(arguments) => labels::labels(&arguments),

@@ -315,6 +315,33 @@ fn an_audit_finds_the_score_that_is_not_what_was_published() {
 }
 
 #[test]
+fn tuning_takes_what_was_better_and_leaves_the_rest_of_the_config_alone() {
+    let shop = shop(300);
+    let config = CONFIG.replacen("context_size = 300", "model = \"constant\" # to be beaten\ncontext_size = 300", 1);
+    shop.write("foreshore.toml", &config);
+    let tune = ["tune", "--task", "churn", "--until", "2024-09-01", "--questions", "300"];
+    let shown = shop.succeeds(&[&tune[..], &["--dry-run"]].concat());
+    assert!(shown.contains("chosen") && shop.read("foreshore.toml") == config, "{shown}");
+    shop.succeeds(&tune);
+    let written = shop.read("foreshore.toml");
+    let is_kept = |line: &str| written.lines().any(|other| other == line);
+    let changed: Vec<&str> = config.lines().filter(|line| !is_kept(line)).collect();
+    assert!(
+        changed.len() <= 2 && changed.iter().all(|line| line.contains("constant") || line.contains("300")),
+        "{written}"
+    );
+    assert!(written.contains("# chosen by `foreshore tune` on 300 past rows, labels up to 2024-09-01"), "{written}");
+    assert!(written.contains("gain 0."), "{written}");
+    shop.succeeds(&["check"]);
+    // Labels of later are not known to the choice.
+    let later = shop.succeeds(&[&tune[..], &["--dry-run", "--format", "json"]].concat());
+    let early = self::shop(240);
+    early.write("foreshore.toml", &written);
+    let early = early.succeeds(&[&tune[..], &["--dry-run", "--format", "json"]].concat());
+    assert_eq!(later, early);
+}
+
+#[test]
 fn what_cannot_be_asked_is_refused_with_the_reason() {
     let shop = shop(60);
     let refused = |more: &[&str], what: &str| {
