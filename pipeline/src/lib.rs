@@ -5,6 +5,7 @@
     reason = "a library for its own binary and tests only: broken invariants stop the program, and say why they hold"
 )]
 
+pub mod audit;
 mod backtest;
 pub mod cli;
 pub mod commands;

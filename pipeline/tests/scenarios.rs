@@ -16,10 +16,13 @@
 //! | `end` | the input ends |
 //! | `restart` | closes the store, and opens it again |
 //! | `waiting` | shows what waits to be scored |
+//! | `audit` | makes every score that has left once more, and says how many are the same, bit for bit |
 //! | `newest churn 2` | shows what the newest score of this task and customer predicts, to two digits |
 //!
 //! Every file is run a second time with a restart after every block, and must give the same records, byte by byte.
 
+#[path = "scenarios/audited.rs"]
+mod audited;
 #[path = "scenarios/words.rs"]
 mod words;
 
@@ -189,6 +192,7 @@ impl Run {
                 ["end"] => self.driver.due(Some(EventTime::MAX)).unwrap_or_else(|error| panic!("{error}")),
                 ["restart"] => self = self.restart(),
                 ["waiting"] => self.waiting(&mut text),
+                ["audit"] => text += &audited::audited(&self.world, &self.store, &self.sink),
                 ["newest", task, entity] => self.newest(task, entity, &mut text),
                 ["delete", table, ref values @ ..] => self.change(table, values, true),
                 [table, ref values @ ..] => self.change(table, values, false),

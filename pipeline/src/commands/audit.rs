@@ -6,29 +6,18 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::sync::Arc;
 
-use ingest::coerce;
-use relational::{AsOf, EventTime, Key, Reason, RowKey, Sequence, TableId, Value};
 use serde_json::{Value as Json, json};
-use sinks::ScoreRecord;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
+use crate::audit::{AsOfWhat, Finding, again};
 use crate::cli::{Audit, Format};
 use crate::config::SinkSettings;
 use crate::output::{self, count};
 use crate::scorer::{Bounds, Scorer};
-use crate::world::{Failure, World, now};
+use crate::world::{Failure, World};
 
 /// Scores that differ, or that cannot be made again, which are shown.
 const SHOWN: usize = 10;
-
-/// What came of one score.
-enum Finding {
-    Equal,
-    /// What was published, and what is said now.
-    Different(String, String),
-    /// Why there is no score now.
-    Missing(&'static str),
-}
 
 pub(super) fn audit(arguments: &Audit) -> Result<(), Failure> {
     let world = World::load(&arguments.common)?;
@@ -45,7 +34,12 @@ pub(super) fn audit(arguments: &Audit) -> Result<(), Failure> {
     let bar = output::progress("scoring again", Some(lines.len() as u64));
     let mut findings = Vec::with_capacity(lines.len());
     for line in lines {
-        findings.push((line.clone(), again(&world, &scorers, &line)?));
+        let scorer = line["task"].as_str().and_then(|task| scorers.get(task));
+        let finding = match scorer {
+            Some(scorer) => again(&world, scorer, &line["value"], AsOfWhat::Recorded)?,
+            None => Finding::Missing("the config has no such task"),
+        };
+        findings.push((line, finding));
         bar.inc(1);
     }
     bar.finish_and_clear();
@@ -72,61 +66,6 @@ fn sample(file: &Path, arguments: &Audit) -> Result<Vec<Json>, Failure> {
     // In the order of the file, so that each context is fitted once.
     lines.sort_by_key(|(_, number, _)| *number);
     Ok(lines.into_iter().map(|(.., line)| serde_json::from_str(&line).expect("it was read before")).collect())
-}
-
-/// Makes a published score once more, as of what it says that it had seen.
-fn again(world: &World, scorers: &BTreeMap<&str, Scorer>, line: &Json) -> Result<Finding, Failure> {
-    let value = &line["value"];
-    let Some(scorer) = line["task"].as_str().and_then(|task| scorers.get(task)) else {
-        return Ok(Finding::Missing("the config has no such task"));
-    };
-    let plan = scorer.plan();
-    let seen = value["cutoff"].as_str().and_then(EventTime::parse).zip(value["known_as_of"].as_u64());
-    let (Some(entity), Some((cutoff, sequence))) = (key(world, plan.task.entity, &value["entity"]["key"]), seen) else {
-        return Ok(Finding::Missing("key, cutoff or known_as_of cannot be read"));
-    };
-    if sequence > scorer.store().sequence().0 {
-        return Ok(Finding::Missing("the store has not come as far"));
-    }
-    let as_of = AsOf::live(cutoff, Sequence(sequence));
-    let Some(context) = scorer.context(cutoff)? else { return Ok(Finding::Missing("there is no labelled past")) };
-    if !scorer.wanted(&entity, as_of)? {
-        return Ok(Finding::Missing("the entity was not in the population"));
-    }
-    let scored = scorer.score(&context, &entity, as_of)?;
-    let score = relational::Score {
-        task: Arc::from(plan.task.name.as_str()),
-        entity: RowKey { table: plan.task.entity, key: entity },
-        prediction: Some(scored.prediction),
-        cutoff,
-        sequence: as_of.sequence,
-        model: context.model(),
-        fallback: context.fallback().map(Arc::from),
-        context: context.id,
-        examples: context.examples,
-        revision: 0,
-        reason: Reason::Request,
-        trigger: None,
-        truncated: scored.truncated,
-    };
-    let record = ScoreRecord::new(&score, &world.schema, &world.origin(), now(), None);
-    let made: Json = serde_json::from_str(&record.value.unwrap_or_default()).map_err(std::io::Error::from)?;
-    // Numbers are compared as their text: every bit counts.
-    let told = |of: &Json| json!([of["prediction"], of["model"], of["context"], of["truncated"]]).to_string();
-    let (was, is) = (told(value), told(&made));
-    Ok(if was == is { Finding::Equal } else { Finding::Different(was, is) })
-}
-
-fn key(world: &World, table: TableId, json: &Json) -> Option<Key> {
-    let of = world.schema.table(table);
-    // A key of one column is the value itself.
-    let values = json.as_array().map_or(std::slice::from_ref(json), Vec::as_slice);
-    let typed = values.iter().zip(&of.key).map(|(value, column)| {
-        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        coerce::from_text(&text, of.columns[usize::from(column.0)].data_type).ok()
-    });
-    let typed: Vec<Value> = typed.collect::<Option<_>>()?;
-    (typed.len() == of.key.len().max(1)).then(|| Key::new(typed))
 }
 
 fn report(arguments: &Audit, findings: &[(Json, Finding)]) -> Result<(), Failure> {
