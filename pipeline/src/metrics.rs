@@ -82,6 +82,12 @@ pub fn observe(statistics: &Statistics, watermark: EventTime, now: EventTime, ou
     gauge!("foreshore_outbox_pending").set(outbox as f64);
 }
 
+/// A context was encoded, or taken from its file.
+#[expect(clippy::cast_precision_loss, reason = "a gauge for people")]
+pub fn encoded(task: &str, bytes: usize) {
+    gauge!("foreshore_context_bytes", "task" => task.to_owned()).set(bytes as f64);
+}
+
 /// The latencies of one round of `run` that made scores: from each change's commit in the source to its arrival
 /// (`source`), to the store's commit with features and model (`apply`), to the sink's acknowledgement (`publish`), and
 /// altogether.
@@ -115,6 +121,7 @@ pub fn describe() {
     describe_gauge!("foreshore_dirty_entities", "entities whose scores are out of date");
     describe_gauge!("foreshore_sweeps_waiting", "hubs whose other entities are still to be marked");
     describe_gauge!("foreshore_store_bytes", "bytes of the store on disk");
+    describe_gauge!("foreshore_context_bytes", "bytes of the newest encoded context of kumo-relational, by task");
     describe_gauge!(
         "foreshore_watermark_seconds",
         "event time up to which the input is believed complete, in seconds since 1970"

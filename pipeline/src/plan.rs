@@ -116,6 +116,12 @@ impl Plan {
         if self.relational.is_some() { in_context::NAME } else { self.member.name() }
     }
 
+    /// Whether weights that the task names are read.
+    #[must_use]
+    pub fn takes_weights(&self) -> bool {
+        self.relational.is_some() || self.member == Member::Small
+    }
+
     /// The latest time up to `cutoff` at which a context is drawn anew.
     #[must_use]
     pub fn refresh_point(&self, cutoff: EventTime) -> EventTime {

@@ -1,5 +1,6 @@
 //! `kumo-relational` for one task: the weights, and the neighbourhoods that they read.
 
+use std::hash::Hash;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use predictor::model::{FitOptions, Model, Sample};
 use predictor::neighbourhood::{Neighbourhood, Neighbourhoods};
 use predictor::sampler::{SampleOptions, Sampler};
 use relational::TaskKind;
+use xxhash_rust::xxh3::Xxh3;
 
 use crate::config::{ConfigError, Document, TaskSettings};
 use crate::parallel;
@@ -45,13 +47,6 @@ impl RelationalMember {
         document: &Document,
     ) -> Result<Self, ConfigError> {
         let name = settings.name.as_str();
-        let Some(folder) = &settings.weights else {
-            let message = format!("task `{name}` has the model {}, which needs weights", in_context::NAME);
-            return Err(document.error(&["tasks", name, "model"], message).hint(
-                "download `classifier.pt`, `regressor.pt` and `config.json` of `nvidia/Kumo-Relational` into a folder, \
-                 and add weights = \"FOLDER\" to the task",
-            ));
-        };
         let part = match kind {
             TaskKind::Binary | TaskKind::Multiclass => Part::Classifier,
             TaskKind::Regression => Part::Regressor,
@@ -61,7 +56,16 @@ impl RelationalMember {
                 return Err(error.hint("leave `model` out, or name one of the members that read features"));
             }
         };
-        let model = Checkpoint::read(Path::new(folder), part).and_then(|checkpoint| checkpoint.load());
+        let Some(folder) = &settings.weights else {
+            let message = format!("task `{name}` has the model {}, which needs weights", in_context::NAME);
+            return Err(document.error(&["tasks", name, "model"], message).hint(
+                "download `classifier.pt`, `regressor.pt` and `config.json` of `nvidia/Kumo-Relational` into a folder, \
+                 and add weights = \"FOLDER\" to the task",
+            ));
+        };
+        let compute = settings.device.open();
+        let compute = compute.map_err(|error| document.error(&["app", "device"], error.to_string()))?;
+        let model = Checkpoint::read(Path::new(folder), part).and_then(|checkpoint| checkpoint.load(&compute));
         let model = model.map_err(|error| document.error(&["tasks", name, "weights"], error.to_string()))?;
         let neighbourhoods = Neighbourhoods::new(executor, &SampleOptions::default());
         let options = FitOptions {
@@ -117,6 +121,31 @@ impl RelationalMember {
     ) -> Result<InContext, predictor::Error> {
         let sample = self.neighbourhoods.together(examples);
         Ok(in_context::fit(&self.model, &sample, targets, prior, &self.options, seed)?)
+    }
+
+    /// The same from the bytes of a context that was encoded before; `None` where they are something else.
+    ///
+    /// # Errors
+    ///
+    /// When the model cannot take the context.
+    pub fn restore(
+        &self,
+        examples: &[Arc<Neighbourhood>],
+        targets: &Targets,
+        prior: Option<&[f64]>,
+        kept: (u64, &[u8]),
+    ) -> Result<Option<InContext>, predictor::Error> {
+        let sample = self.neighbourhoods.together(examples);
+        Ok(in_context::restore(&self.model, &sample, targets, prior, &self.options, kept)?)
+    }
+
+    /// What a fit depends on beside its examples: equal digests mean equal fits of equal examples.
+    #[must_use]
+    pub fn digest(&self) -> u64 {
+        let mut hasher = Xxh3::new();
+        hasher.update(&self.model.digest().to_le_bytes());
+        (self.options.hops, self.options.estimators).hash(&mut hasher);
+        hasher.digest()
     }
 
     /// The answers for some neighbourhoods.

@@ -7,12 +7,14 @@ mod examples;
 mod explain;
 mod fitted;
 mod forecast;
+mod kept;
 mod labels;
 mod neighbourhoods;
 mod panel;
 mod ranking;
 
 use std::num::NonZero;
+use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use graph_store::{Store, Transaction};
@@ -30,6 +32,7 @@ use draw::{Draw, Draws};
 use examples::KeptExamples;
 use fitted::Answerer;
 pub use fitted::FittedContext;
+use kept::Kept;
 pub use panel::{Answered, Panel};
 
 /// What `score` may be told not to see.
@@ -65,6 +68,7 @@ pub struct Scorer {
     /// By the timeframe's number and the time.
     mixes: Mutex<LruCache<(usize, EventTime), Arc<Mix>>>,
     examples: Arc<Mutex<KeptExamples>>,
+    kept: Option<Kept>,
 }
 
 /// What is read for one query.
@@ -108,7 +112,13 @@ impl Scorer {
         let contexts = Mutex::new(LruCache::new(CONTEXTS_KEPT));
         let timeframes = NonZero::new(plan.timeframes.len()).unwrap_or(NonZero::<usize>::MIN);
         let mixes = Mutex::new(LruCache::new(CONTEXTS_KEPT.saturating_mul(timeframes)));
-        Self { store, plan, bounds, draws, contexts, mixes, examples }
+        Self { store, plan, bounds, draws, contexts, mixes, examples, kept: None }
+    }
+
+    /// Takes encoded contexts from files in the store's directory; `writes` says whether it keeps those that it makes.
+    #[must_use]
+    pub fn keeping(self, directory: &Path, writes: bool) -> Self {
+        Self { kept: Some(Kept::new(directory, &self.plan.task.name, writes)), ..self }
     }
 
     /// An engine goes on where the store stands, and tells from now on what arrives.

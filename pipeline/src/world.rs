@@ -202,7 +202,10 @@ impl World {
     /// The scorers of all tasks.
     #[must_use]
     pub fn scorers(&self, store: &Arc<Store>) -> Vec<Arc<Scorer>> {
-        let scorer = |plan: &Arc<Plan>| Arc::new(Scorer::new(Arc::clone(store), Arc::clone(plan), Bounds::default()));
+        let scorer = |plan: &Arc<Plan>| {
+            let scorer = Scorer::new(Arc::clone(store), Arc::clone(plan), Bounds::default());
+            Arc::new(scorer.keeping(&self.settings.app.store, true))
+        };
         self.plans.iter().map(scorer).collect()
     }
 

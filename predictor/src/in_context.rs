@@ -50,15 +50,39 @@ pub fn fit(
 ) -> Result<InContext, ModelError> {
     let labels = labels(targets);
     let kind = kind(targets, &labels, prior);
-    if let Labels::Classes { count, codes } = &labels {
-        let first = codes.first().ok_or(ModelError::Empty)?;
-        if codes.iter().all(|code| code == first) {
-            let shares = (0..*count).map(|class| f32::from(u8::from(class == *first as usize))).collect();
-            return Ok(InContext { answers: Answers::Constant(shares), kind });
-        }
+    if let Some(shares) = constant(&labels)? {
+        return Ok(InContext { answers: Answers::Constant(shares), kind });
     }
     let fitted = model.fit(sample, &labels, options, &mut Seeded::new(seed))?;
     Ok(InContext { answers: Answers::Model(Box::new(fitted)), kind })
+}
+
+/// The same from the bytes that [`InContext::kept`] gave for the same context, without encoding it again: the same bits.
+/// `None` where the bytes are something else.
+///
+/// # Errors
+///
+/// When the model cannot take the context.
+pub fn restore(
+    model: &Model,
+    sample: &Sample,
+    targets: &Targets,
+    prior: Option<&[f64]>,
+    options: &FitOptions,
+    (seed, bytes): (u64, &[u8]),
+) -> Result<Option<InContext>, ModelError> {
+    let labels = labels(targets);
+    let fitted = model.restore(sample, &labels, options, &mut Seeded::new(seed), bytes)?;
+    let kind = kind(targets, &labels, prior);
+    Ok(fitted.map(|fitted| InContext { answers: Answers::Model(Box::new(fitted)), kind }))
+}
+
+/// The answer to everything, where the examples are of one class only.
+fn constant(labels: &Labels) -> Result<Option<Vec<f32>>, ModelError> {
+    let Labels::Classes { count, codes } = labels else { return Ok(None) };
+    let first = codes.first().ok_or(ModelError::Empty)?;
+    let is_constant = codes.iter().all(|code| code == first);
+    Ok(is_constant.then(|| (0..*count).map(|class| f32::from(u8::from(class == *first as usize))).collect()))
 }
 
 impl InContext {
@@ -81,6 +105,15 @@ impl InContext {
         match &self.answers {
             Answers::Constant(_) => 0,
             Answers::Model(fitted) => fitted.bytes(),
+        }
+    }
+
+    /// The encoded context as bytes, for [`restore`]. `None` where there is nothing worth keeping.
+    #[must_use]
+    pub fn kept(&self) -> Option<Vec<u8>> {
+        match &self.answers {
+            Answers::Constant(_) => None,
+            Answers::Model(fitted) => fitted.kept(),
         }
     }
 

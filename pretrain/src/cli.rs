@@ -9,7 +9,8 @@ use crate::Family;
 /// Makes the weights of `foreshore-small` from synthetic relational databases.
 ///
 /// Everything follows from the seed and the recipe: the same two give the same weights on the same machine, whatever
-/// the number of threads and however often the run was interrupted and resumed.
+/// the number of threads and however often the run was interrupted and resumed. All of it runs on the processor: GPUs
+/// are not used.
 #[derive(Debug, Parser)]
 #[command(name = "foreshore-pretrain", version)]
 pub struct Cli {

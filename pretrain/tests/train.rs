@@ -2,7 +2,9 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use pretrain::{Data, Folder, Network, Recipe, Regime, Watch, train};
 use serde_json::Value;
@@ -61,11 +63,39 @@ fn threads_and_interruptions_change_no_byte() {
 }
 
 #[test]
+fn a_killed_process_goes_on_to_the_same_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    fs::write(path("recipe.toml"), recipe(60).to_toml()).unwrap();
+    let train = |run: &str, more: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_foreshore-pretrain"));
+        command.args(["train", "--save-every", "2", "--development", "0", "--out"]).arg(path(run)).args(more);
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        command
+    };
+    let config = path("recipe.toml").display().to_string();
+    assert!(train("whole", &["--config", &config]).status().unwrap().success());
+    let mut killed = train("killed", &["--config", &config]).spawn().unwrap();
+    while !path("killed/state").exists() && killed.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    assert!(train("killed", &["--resume"]).status().unwrap().success());
+    let weights = |run: &str| fs::read(path(run).join("weights.safetensors")).unwrap();
+    assert!(weights("killed") == weights("whole"));
+}
+
+#[test]
 fn the_network_learns_what_its_anchor_does_not_know() {
     let folder = tempfile::tempdir().unwrap();
     run(folder.path(), &recipe(150), &watch(2, None, 3));
     let log = fs::read_to_string(folder.path().join("log.jsonl")).unwrap();
     let entries: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let losses: Vec<f64> = entries.iter().filter_map(|entry| entry["loss"].as_f64()).collect();
+    let mean = |losses: &[f64]| losses.iter().sum::<f64>() / f64::from(u32::try_from(losses.len()).unwrap());
+    let (first, last) = (mean(&losses[..30]), mean(&losses[losses.len() - 30..]));
+    assert!(last < first, "the training loss was {first} and is {last}");
     let all = entries.iter().find(|entry| entry["family"] == "all" && entry["context"].is_null()).expect("a score");
     let loss = |kind: &str, of: &str| all[kind]["loss"][of].as_f64().expect("a loss");
     for kind in ["binary", "numbers"] {

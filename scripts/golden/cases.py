@@ -34,6 +34,9 @@ CASES = [
     Case("many-classes", classes=23, context=92, queries=6, hops=1, estimators=2, seed=4),
     Case("released-classes", classes=2, context=16, queries=3, hops=2, estimators=1, tables=3, released=True, seed=5),
     Case("released-numbers", classes=0, context=12, queries=2, hops=1, estimators=1, released=True, seed=6),
+    Case("one-table-numbers", classes=0, context=30, queries=5, hops=0, estimators=2, tables=1, lags=True, seed=7),
+    Case("three-tables-numbers", classes=0, context=24, queries=5, hops=2, estimators=2, tables=3, seed=8),
+    Case("hundred-classes", classes=101, context=202, queries=4, hops=1, estimators=1, seed=9),
 ]
 
 

@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 from sdm import RelatedTables, TableTensor
 from sdm.models import KumoRelational
 from sdm.models.kumo.relational.model import _KumoRelational
+from sdm.processing.numerical import power
 
 import weights
 from cases import CASES, RELATIONSHIPS, database, task
@@ -49,9 +50,11 @@ def table_tensor(columns):
 
 
 class Recorder:
-    """Keeps every random draw, and what goes into and out of the network."""
+    """Keeps every random draw, the exponents of power transforms, and what goes into and out of the network."""
 
-    def __init__(self, model):
+    def __init__(self, model, tables):
+        self.tables, self.search = iter(tables), power._optimize_lambdas
+        power._optimize_lambdas = self.exponents
         self.tensors, self.draws, self.members = {}, 0, 0
         self.randperm, self.randn, self.forward = torch.randperm, torch.randn, model._forward
         torch.randperm = lambda *args, **kwargs: self.draw(self.randperm(*args, **kwargs))
@@ -62,6 +65,11 @@ class Recorder:
         self.tensors[f"draw.{self.draws}"] = values.clone()
         self.draws += 1
         return values
+
+    def exponents(self, *arguments, **keywords):
+        found = self.search(*arguments, **keywords)
+        self.tensors[f"power.{next(self.tables)}"] = found.flatten().clone()
+        return found
 
     def run(self, **arguments):
         prefix = f"member.{self.members}"
@@ -79,7 +87,7 @@ class Recorder:
         return out
 
     def close(self):
-        torch.randperm, torch.randn = self.randperm, self.randn
+        torch.randperm, torch.randn, power._optimize_lambdas = self.randperm, self.randn, self.search
 
 
 def model_of(case):
@@ -105,6 +113,15 @@ def raw(columns):
     return [{"name": name, "stype": stype, "values": values} for name, (stype, values) in columns.items()]
 
 
+def searched_in_64_bits(model, case, arguments):
+    """The same answers, had the package searched the exponents of its power transforms in 64 bits."""
+    search = power._optimize_lambdas
+    power._optimize_lambdas = lambda columns, *more, **keywords: search(columns.double(), *more, **keywords).float()
+    out = model(generator=torch.Generator().manual_seed(case.seed), **arguments)
+    power._optimize_lambdas = search
+    return out
+
+
 def make(case, folder):
     context_ids, query_ids = range(case.context), range(1000, 1000 + case.queries)
     context, query = database(case, context_ids, 0, True), database(case, query_ids, 5000, False)
@@ -128,7 +145,7 @@ def make(case, folder):
         "num_hops": case.hops,
         "num_estimators": case.estimators,
     }
-    recorder = Recorder(model)
+    recorder = Recorder(model, [*context, "task"])
     out = model(generator=torch.Generator().manual_seed(case.seed), **arguments)
     recorder.close()
     model._forward = recorder.forward
@@ -145,6 +162,9 @@ def make(case, folder):
 
     tensors = recorder.tensors
     tensors["out"] = out.numerical.clone().contiguous()
+    if case.estimators > 1:
+        tensors["out64"] = searched_in_64_bits(model, case, arguments).numerical.clone().contiguous()
+        print(case.name, "exponents in 64 bits differ by", float((tensors["out64"] - tensors["out"]).abs().max()))
     description = {
         "context": {name: raw(columns) for name, columns in context.items()},
         "query": {name: raw(columns) for name, columns in query.items()},

@@ -142,7 +142,11 @@ fn warnings(world: &World) -> Vec<String> {
             warnings.push(format!("table `{}` has no key, but other tables point at it", table.name));
         }
     }
-    for plan in &world.plans {
+    for (plan, settings) in world.plans.iter().zip(&world.settings.tasks) {
+        if settings.weights.is_some() && !plan.takes_weights() {
+            let (task, model) = (&settings.name, plan.model());
+            warnings.push(format!("task `{task}` names weights, but its model {model} takes none: they are not read"));
+        }
         if matches!(plan.emit, Emit::Every { .. })
             && world
                 .settings

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use predictor::model::Compute;
 use predictor::model::checkpoint::{self, Checkpoint, CheckpointError, Part};
 use serde_json::json;
 
@@ -65,7 +66,7 @@ fn info(parts: &[(Part, Checkpoint)], format: Format) -> Result<(), Failure> {
 fn verify(parts: &[(Part, Checkpoint)]) -> Result<(), Failure> {
     let mut failed = None;
     for (part, checkpoint) in parts {
-        match checkpoint.load() {
+        match checkpoint.load(&Compute::processor()) {
             Ok(_) => output::print_line(&format!("{}: whole, {} parameters", part.name(), checkpoint.parameters()))?,
             Err(error) => {
                 if let CheckpointError::Faulty { faults, .. } = &error {
@@ -86,7 +87,7 @@ fn verify(parts: &[(Part, Checkpoint)]) -> Result<(), Failure> {
 /// Nothing is written unless every part is whole.
 fn convert(parts: &[(Part, Checkpoint)], out: &Path) -> Result<(), Failure> {
     for (_, checkpoint) in parts {
-        checkpoint.load()?;
+        checkpoint.load(&Compute::processor())?;
     }
     std::fs::create_dir_all(out)?;
     let mut configs = Vec::new();

@@ -71,6 +71,10 @@ pub(super) fn override_predictor(world: &mut World, task: &str, wanted: &cli::Pr
         task.weights.clone_from(&wanted.weights);
     }
     task.context_size = wanted.context_size.or(task.context_size);
-    world.plans[index] = Arc::new(Plan::compile(task, &world.schema, &world.settings.document)?);
+    let plan = Plan::compile(task, &world.schema, &world.settings.document)?;
+    if wanted.weights.is_some() && !plan.takes_weights() {
+        return Err(Failure::Usage(format!("--weights: the model {} takes none; name one with --model", plan.model())));
+    }
+    world.plans[index] = Arc::new(plan);
     Ok(())
 }

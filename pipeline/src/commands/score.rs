@@ -34,7 +34,8 @@ pub(super) fn score(arguments: &Score) -> Result<(), Failure> {
         let at = arguments.at.as_deref().map(|text| questions::time("--at", text)).transpose()?;
         let store = world.open_store(false)?;
         ensure_replayed(&world, &store)?;
-        return one(arguments, &world, &Scorer::new(store, plan, bounds), &key, at);
+        let scorer = Scorer::new(store, plan, bounds).keeping(&world.settings.app.store, false);
+        return one(arguments, &world, &scorer, &key, at);
     }
     let (Some(file), Some(time_column), Some(out)) = (&arguments.at, &arguments.time_column, &arguments.out) else {
         return Err(Failure::Usage("--at FILE goes with --time-column and --out".into()));
@@ -43,7 +44,7 @@ pub(super) fn score(arguments: &Score) -> Result<(), Failure> {
     let explained = if arguments.explain { Some(only_row(&questions, file)?) } else { None };
     let store = world.open_store(false)?;
     ensure_replayed(&world, &store)?;
-    let scorer = Scorer::new(store, Arc::clone(&plan), bounds);
+    let scorer = Scorer::new(store, Arc::clone(&plan), bounds).keeping(&world.settings.app.store, false);
     let answers = answer(&scorer, &questions)?;
     let columns = columns::of(&plan.task, &answers.scored);
     ingest::files::write_answers(out, &questions, &columns)?;

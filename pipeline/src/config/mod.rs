@@ -1,5 +1,6 @@
 //! Configuration: defaults, then the file, then `FORESHORE__SECTION__KEY` variables.
 
+mod device;
 mod raw;
 mod report;
 mod settings;
@@ -9,6 +10,7 @@ use std::path::Path;
 
 use toml::{Table, Value};
 
+pub use device::Device;
 pub use raw::{RawColumn, RawEmit, RawSinkKind, RawSourceKind, RawTable};
 pub use report::{ConfigError, Document, nearest};
 pub use settings::{App, Emit, Settings, SinkSettings, TaskSettings};
@@ -124,6 +126,16 @@ mod tests {
                 && shown.contains("did you mean `time`?"),
             "{shown}"
         );
+    }
+
+    #[test]
+    fn devices_that_are_not_there_are_pointed_at() {
+        let shown = parsed(&format!("[app]\ndevice = \"gpu\"\n{MINIMAL}"), &[]).expect_err("invalid");
+        assert!(shown.contains("test.toml:2:10") && shown.contains("\"cuda:0\""), "{shown}");
+        let text = format!("[app]\ndevice = \"cuda:99\"\n{MINIMAL}");
+        let shown = parsed(&text, &[]).expect_err("no machine has so many");
+        assert!(shown.contains("test.toml:2:10"), "{shown}");
+        assert!(cfg!(feature = "cuda") || shown.contains("--features cuda"), "{shown}");
     }
 
     #[test]

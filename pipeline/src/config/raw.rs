@@ -37,6 +37,8 @@ pub(super) struct RawApp {
     pub memory: Bytes,
     /// Whether every commit waits for the disk.
     pub sync: bool,
+    /// What computes `kumo-relational`: `auto`, `cpu` or `cuda:` and a number.
+    pub device: String,
 }
 
 /// `[source]`
@@ -244,6 +246,7 @@ struct RawAppFile {
     store: Option<Text>,
     memory: Option<Bytes>,
     sync: Option<bool>,
+    device: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -8,6 +8,7 @@ use predictor::in_context;
 use predictor::learn::Member;
 use relational::EventTime;
 
+use super::device::Device;
 use super::raw::{RawConfig, RawEmit, RawSink, RawSinkKind, RawSource, RawSourceKind, RawTable, RawTask};
 use super::report::{ConfigError, Document, nearest};
 
@@ -83,6 +84,8 @@ pub struct TaskSettings {
     pub model: String,
     /// The folder of its weights.
     pub weights: Option<PathBuf>,
+    /// What computes the member that has weights; the same for all tasks.
+    pub device: Device,
     /// How many labelled examples a context holds; `None` for what suits the labels.
     pub context_size: Option<usize>,
     /// How they are chosen, by name.
@@ -137,10 +140,11 @@ const MAX_DELAY_MICROS: i64 = 2_000_000;
 pub(super) fn check(document: Document, raw: RawConfig, written_tables: toml::Table) -> Result<Settings, ConfigError> {
     let source = check_source(&document, &raw.source)?;
     let sink = check_sink(&document, &raw.sink, source.brokers.as_deref())?;
+    let device = check_device(&document, &raw.app.device)?;
     let tasks = raw
         .tasks
         .iter()
-        .map(|(name, task)| check_task(&document, name, task, &raw.app.name.0))
+        .map(|(name, task)| check_task(&document, name, task, (&raw.app.name.0, device)))
         .collect::<Result<_, _>>()?;
     let http = raw.http.listen.as_ref().map(|listen| {
         let parsed = listen.0.parse();
@@ -290,7 +294,25 @@ fn check_table(
     Ok(())
 }
 
-fn check_task(document: &Document, name: &str, raw: &RawTask, app: &str) -> Result<TaskSettings, ConfigError> {
+/// A GPU that is asked for by its number must be there.
+fn check_device(document: &Document, text: &str) -> Result<Device, ConfigError> {
+    let at = ["app", "device"];
+    let Some(device) = Device::parse(text) else {
+        let error = document.error(&at, format!("`{text}` is not a device"));
+        return Err(error.hint("one of \"auto\", \"cpu\", \"cuda:0\""));
+    };
+    if let Device::Cuda(_) = device {
+        device.open().map_err(|error| document.error(&at, error.to_string()))?;
+    }
+    Ok(device)
+}
+
+fn check_task(
+    document: &Document,
+    name: &str,
+    raw: &RawTask,
+    (app, device): (&str, Device),
+) -> Result<TaskSettings, ConfigError> {
     let path = |key| ["tasks", name, key];
     let model = raw.model.clone().unwrap_or_else(|| Member::Baseline.name().into());
     let models: Vec<&str> = Member::ALL.iter().map(|member| member.name()).chain([in_context::NAME]).collect();
@@ -329,6 +351,7 @@ fn check_task(document: &Document, name: &str, raw: &RawTask, app: &str) -> Resu
         from: raw.from.map(|instant| instant.0),
         model,
         weights: raw.weights.as_ref().map(|folder| PathBuf::from(&folder.0)),
+        device,
         context_size: raw.context_size,
         context_policy: raw.context_policy.clone(),
         refresh: raw.refresh.map(|micros| micros.0.max(1)),

@@ -1,8 +1,12 @@
 //! The member that reads neighbourhoods instead of features.
 
+use std::sync::Arc;
+
 use predictor::features::Query;
 use predictor::in_context::{self, InContext};
+use predictor::learn::Targets;
 use predictor::model::Sample;
+use predictor::neighbourhood::Neighbourhood;
 use relational::{AsOf, ContextId, EventTime, Value};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64_with_seed};
 
@@ -10,6 +14,7 @@ use super::digest::{digest_key, update_targets};
 use super::draw::Drawn;
 use super::labels::{prior, targets};
 use super::{Answerer, FittedContext, Scored, Scorer};
+use crate::metrics;
 use crate::relational_member::RelationalMember;
 
 impl Scorer {
@@ -31,21 +36,49 @@ impl Scorer {
         let labels: Vec<&Value> = selection.examples.iter().map(|example| &example.label).collect();
         let (targets, classes) = targets(self.plan.task.kind, &labels);
         let prior = prior(&targets, &classes, &selection.prior);
-        let context = member.fit(&rows, &targets, prior.as_deref(), self.plan.context.seed)?;
         let mut hasher = Xxh3::new();
         hasher.update(self.plan.task.query.as_bytes());
         hasher.update(in_context::NAME.as_bytes());
+        hasher.update(&member.digest().to_le_bytes());
+        hasher.update(&self.plan.context.seed.to_le_bytes());
         rows.iter().for_each(|rows| hasher.update(&rows.digest().to_le_bytes()));
         queries.iter().for_each(|query| hasher.update(&digest_key(&query.entity).to_le_bytes()));
         update_targets(&mut hasher, &targets);
+        prior.iter().flatten().for_each(|share| hasher.update(&share.to_bits().to_le_bytes()));
+        let id = ContextId(hasher.digest());
+        let context = self.encoded(member, id, &rows, &targets, prior.as_deref())?;
+        metrics::encoded(&self.plan.task.name, context.bytes());
         Ok(Some(FittedContext {
-            id: ContextId(hasher.digest()),
+            id,
             point,
             examples: u32::try_from(rows.len()).unwrap_or(u32::MAX),
             warnings: selection.warnings,
             answerer: Answerer::Relational(context),
             classes,
         }))
+    }
+
+    /// The encoded context: as it was kept, where it was, else made and kept.
+    fn encoded(
+        &self,
+        member: &RelationalMember,
+        id: ContextId,
+        rows: &[Arc<Neighbourhood>],
+        targets: &Targets,
+        prior: Option<&[f64]>,
+    ) -> Result<InContext, predictor::Error> {
+        let seed = self.plan.context.seed;
+        if let Some(kept) = self.kept.as_ref().and_then(|kept| kept.read(id)) {
+            match member.restore(rows, targets, prior, (seed, &kept))? {
+                Some(context) => return Ok(context),
+                None => tracing::warn!(context = %id, "a kept context is of another version: it is encoded again"),
+            }
+        }
+        let context = member.fit(rows, targets, prior, seed)?;
+        if let (Some(kept), Some(bytes)) = (&self.kept, context.kept()) {
+            kept.write(id, &bytes);
+        }
+        Ok(context)
     }
 
     pub(super) fn score_relational(

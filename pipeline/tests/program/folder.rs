@@ -6,6 +6,9 @@ use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
+/// A checkpoint of the relational model in the published format, with random weights.
+pub(crate) const WEIGHTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../predictor/tests/golden/tiny");
+
 /// A temporary folder.
 pub(crate) struct Folder(TempDir);
 

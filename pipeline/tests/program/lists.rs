@@ -201,3 +201,14 @@ fn lists_of_a_cutoff_do_not_change_by_a_bit_when_the_future_is_added() {
     fs::remove_dir_all(town.path("store")).expect("the store is there");
     assert_eq!(ask(&town), before);
 }
+
+#[test]
+fn the_relational_model_says_that_it_answers_no_lists_before_it_asks_for_weights() {
+    let town = Town::new();
+    for (task, kind) in [("next", "ranking"), ("weeks", "forecast")] {
+        let output = town.run(&["score", "--task", task, "--entity", "3", "--model", "kumo-relational"]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        let refused = format!("task `{task}` is a {kind}, which kumo-relational does not answer");
+        assert!(output.status.code() == Some(78) && said.contains(&refused), "{said}");
+    }
+}

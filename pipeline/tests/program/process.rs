@@ -6,7 +6,7 @@ use std::ops::Deref;
 use std::thread;
 use std::time::Duration;
 
-use crate::folder::{Folder, Numbers};
+use crate::folder::{Folder, Numbers, WEIGHTS};
 
 /// A small shop in a folder of its own.
 struct Shop(Folder);
@@ -145,9 +145,6 @@ fn scores_of_a_cutoff_do_not_change_by_a_byte_when_the_future_is_added() {
     assert_eq!(score(&shop, "fraud", "asked.csv", "paid_at"), fraud);
 }
 
-/// A checkpoint of the relational model in the published format, with random weights.
-const WEIGHTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../predictor/tests/golden/tiny");
-
 #[test]
 fn weights_are_looked_at_checked_and_converted() {
     let shop = Shop::new();
@@ -168,6 +165,18 @@ fn weights_are_looked_at_checked_and_converted() {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(78), "{said}");
     assert!(said.contains("download `classifier.pt`"), "{said}");
+}
+
+#[test]
+fn weights_that_a_model_does_not_take_are_not_ignored_silently() {
+    let shop = Shop::new();
+    shop.write("foreshore.toml", &CONFIG.replace("[tasks.churn]\n", "[tasks.churn]\nweights = \"w\"\n"));
+    let said = shop.succeeds(&["check"]);
+    assert!(said.contains("task `churn` names weights, but its model baseline takes none"), "{said}");
+    assert!(!said.contains("task `fraud` names weights"), "{said}");
+    let output = shop.run(&["score", "--task", "fraud", "--entity", "1", "--weights", WEIGHTS]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(2) && said.contains("the model baseline takes none"), "{said}");
 }
 
 #[test]

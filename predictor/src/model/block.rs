@@ -4,6 +4,7 @@
 use candle_core::{Result, Tensor};
 
 use super::attention::{Attention, KeyValues};
+use super::compute::Compute;
 use super::kernels;
 use super::linear::Linear;
 use super::norm::LayerNorm;
@@ -17,6 +18,7 @@ pub(super) struct Block {
     attention: Attention,
     mlp_norm: LayerNorm,
     mlp: [Linear; 2],
+    compute: Compute,
 }
 
 /// How the blocks of one stage are made.
@@ -39,6 +41,7 @@ impl Block {
             attention: Attention::new(channels, heads, scaled, &weights.at("attn"))?,
             mlp_norm: LayerNorm::new(channels, norm_bias, &mlp.at(0))?,
             mlp: [Linear::new(channels, 2 * channels, &mlp.at(1))?, Linear::new(2 * channels, channels, &mlp.at(3))?],
+            compute: weights.compute().clone(),
         })
     }
 
@@ -59,11 +62,14 @@ impl Block {
     }
 
     fn rest(&self, x: &Tensor, read: &Tensor) -> Result<Tensor> {
-        let x = sum(read, x)?;
-        sum(&self.mlp[1].forward(&self.mlp[0].gelu(&self.mlp_norm.forward(&x)?)?)?, &x)
+        let x = self.sum(read, x)?;
+        self.sum(&self.mlp[1].forward(&self.mlp[0].gelu(&self.mlp_norm.forward(&x)?)?)?, &x)
     }
-}
 
-fn sum(x: &Tensor, other: &Tensor) -> Result<Tensor> {
-    rows::read(other, |other| rows::change(x, |x| kernels::add(x, other)))?
+    fn sum(&self, x: &Tensor, other: &Tensor) -> Result<Tensor> {
+        if !self.compute.is_loops() {
+            return x.broadcast_add(other);
+        }
+        rows::read(other, |other| rows::change(x, |x| kernels::add(x, other)))?
+    }
 }

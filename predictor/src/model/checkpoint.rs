@@ -6,12 +6,15 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::hash::Hash;
 use std::path::{Path, PathBuf};
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use serde_json::{Map, Value};
 use thiserror::Error;
+use xxhash_rust::xxh3::Xxh3;
 
+use super::compute::Compute;
 use super::config::Config;
 use super::member::Model;
 use super::network::Network;
@@ -155,17 +158,21 @@ impl Checkpoint {
         &mut self.tensors
     }
 
-    /// The network, whole.
+    /// The network, whole, to be computed by `compute`.
     ///
     /// # Errors
     ///
     /// With every name that is missing, extra or of another shape.
-    pub fn load(&self) -> Result<Model, CheckpointError> {
+    pub fn load(&self, compute: &Compute) -> Result<Model, CheckpointError> {
         let file = shown(&self.file);
-        match Network::new(&self.config, Weights::new(self.tensors.clone())) {
-            Ok(Ok(network)) => Ok(Model { config: self.config.clone(), network }),
+        let unreadable = |reason| CheckpointError::Unreadable { file: file.clone(), reason };
+        match Network::new(&self.config, Weights::new(self.tensors.clone(), compute.clone())) {
+            Ok(Ok(network)) => {
+                let digest = digest(&self.tensors).map_err(|error| unreadable(error.to_string()))?;
+                Ok(Model { config: self.config.clone(), network, digest })
+            }
             Ok(Err(faults)) => Err(CheckpointError::Faulty { file, faults }),
-            Err(error) => Err(CheckpointError::Unreadable { file, reason: error.to_string() }),
+            Err(error) => Err(unreadable(error.to_string())),
         }
     }
 
@@ -199,6 +206,17 @@ pub fn write_config(folder: &Path, parts: &[(Part, Config)]) -> Result<(), Check
     }
     let text = serde_json::to_string_pretty(&whole).map_err(|error| unwritable(error.to_string()))?;
     std::fs::write(&file, text + "\n").map_err(|error| unwritable(error.to_string()))
+}
+
+/// Of names, shapes and numbers, whatever the format of the file.
+fn digest(tensors: &BTreeMap<String, Tensor>) -> candle_core::Result<u64> {
+    let mut hasher = Xxh3::new();
+    for (name, tensor) in tensors {
+        (name, tensor.dims()).hash(&mut hasher);
+        let numbers = tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?;
+        numbers.iter().for_each(|number| hasher.update(&number.to_le_bytes()));
+    }
+    Ok(hasher.digest())
 }
 
 fn shown(path: &Path) -> String {

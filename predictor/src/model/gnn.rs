@@ -5,14 +5,16 @@
 //! A row's message is the sum, mean, standard deviation, least and greatest of its neighbours' vectors, each with the
 //! vector of its edge's type added; a round is `GELU(norm(skip(x) + aggregation(message)))`.
 
-use candle_core::{Device, Result, Tensor};
+use candle_core::{DType, Result, Tensor};
 
+use super::compute::Compute;
 use super::config::Config;
 use super::dice::Dice;
 use super::graph::Edges;
 use super::kernels;
 use super::linear::Linear;
 use super::norm::LayerNorm;
+use super::operations;
 use super::rows;
 use super::weights::Weights;
 
@@ -29,6 +31,7 @@ pub(super) struct InvariantGnn {
     out: Linear,
     out_norm: LayerNorm,
     channels: usize,
+    compute: Compute,
 }
 
 impl InvariantGnn {
@@ -44,6 +47,7 @@ impl InvariantGnn {
             out: square("out_lin")?,
             out_norm: LayerNorm::new(channels, true, &weights.at("out_norm"))?,
             channels,
+            compute: weights.compute().clone(),
         })
     }
 
@@ -55,9 +59,9 @@ impl InvariantGnn {
             row.iter_mut().for_each(|value| *value /= length);
         }
         if kinds == 0 {
-            return Tensor::zeros((0, self.channels), candle_core::DType::F32, &Device::Cpu);
+            return Tensor::zeros((0, self.channels), DType::F32, self.compute.device());
         }
-        self.edge_type.forward(&Tensor::from_vec(draws, (kinds, self.channels), &Device::Cpu)?)
+        self.edge_type.forward(&Tensor::from_vec(draws, (kinds, self.channels), self.compute.device())?)
     }
 
     /// The vectors of the rows `readout` after `hops` rounds among all rows `x`, `[rows, channels]`.
@@ -78,18 +82,26 @@ impl InvariantGnn {
         if hops == 0 {
             return select(&x, readout);
         }
-        rows::tiles(&x, TILE, |x| self.out_norm.forward(&self.out.forward(x)?))
+        self.compute.tiles(&x, TILE, |x| self.out_norm.forward(&self.out.forward(x)?))
     }
 
     fn round(&self, x: &Tensor, edges: &Edges, types: &Tensor, targets: &[usize]) -> Result<Tensor> {
-        let sources = rows::tiles(x, TILE, |x| self.source.forward(x))?;
+        let sources = self.compute.tiles(x, TILE, |x| self.source.forward(x))?;
+        if !self.compute.is_loops() {
+            let message = operations::messages(&sources, types, edges, targets)?;
+            return self.updated(&select(x, targets)?, &message)?.gelu_erf();
+        }
         let tiles: Vec<&[usize]> = targets.chunks(TILE).collect();
         let made = rows::each(tiles.len(), |tile| {
             let message = self.messages(&sources, edges, types, tiles[tile])?;
-            let sum = (self.skip.forward(&select(x, tiles[tile])?)? + self.aggregation.forward(&message)?)?;
-            rows::change(&self.norm.forward(&sum)?, kernels::gelu)
+            rows::change(&self.updated(&select(x, tiles[tile])?, &message)?, kernels::gelu)
         })?;
         Tensor::cat(&made, 0)
+    }
+
+    /// What a round makes of rows and the messages that reach them, before GELU.
+    fn updated(&self, x: &Tensor, message: &Tensor) -> Result<Tensor> {
+        self.norm.forward(&(self.skip.forward(x)? + self.aggregation.forward(message)?)?)
     }
 
     /// `[targets, 5 channels]`.
@@ -102,13 +114,13 @@ impl InvariantGnn {
                 }
             })
         })??;
-        Tensor::from_vec(out, (targets.len(), 5 * self.channels), &Device::Cpu)
+        Tensor::from_vec(out, (targets.len(), 5 * self.channels), self.compute.device())
     }
 }
 
 fn select(x: &Tensor, rows: &[usize]) -> Result<Tensor> {
     let index: Vec<u32> = rows.iter().map(|row| u32::try_from(*row).expect("a graph has fewer rows")).collect();
-    x.index_select(&Tensor::new(index, &Device::Cpu)?, 0)
+    x.index_select(&Tensor::new(index, x.device())?, 0)
 }
 
 /// The five summaries of one row's neighbours, one after another; zeros where there are none.

@@ -2,7 +2,7 @@
 
 use candle_core::{Result, Tensor};
 
-use super::attention::KeyValues;
+use super::attention::Panels;
 use super::kernels::{Kernel, softmax_row, vectorised};
 use super::product::{PANEL, product};
 use super::rope::Rope;
@@ -16,6 +16,14 @@ fn scale(channels: usize) -> f32 {
     1.0 / (channels as f32).sqrt()
 }
 
+/// How many keys there are, how many with those of nought that fill the last panel, and a head's channels.
+#[derive(Clone, Copy)]
+struct Sizes {
+    keys: usize,
+    places: usize,
+    head: usize,
+}
+
 /// Space for one head's queries, scores and results.
 struct Scratch {
     queries: Vec<f32>,
@@ -24,13 +32,14 @@ struct Scratch {
 }
 
 impl Scratch {
-    fn new(queries: usize, keys: usize, head: usize) -> Self {
-        Self { queries: vec![0.0; queries * head], scores: vec![0.0; queries * keys], read: vec![0.0; queries * head] }
+    fn new(queries: usize, sizes: Sizes) -> Self {
+        let [queries_and_read, scores] = [queries * sizes.head, queries * sizes.places];
+        Self { queries: vec![0.0; queries_and_read], scores: vec![0.0; scores], read: vec![0.0; queries_and_read] }
     }
 }
 
 /// Queries `[batch, queries, channels]` read `kept`: the same shape.
-pub(super) fn attend(queries: &Tensor, kept: &KeyValues, heads: usize) -> Result<Tensor> {
+pub(super) fn attend(queries: &Tensor, kept: &Panels, heads: usize) -> Result<Tensor> {
     let (batch, count, channels) = queries.dims3()?;
     let mut out = vec![0.0; batch * count * channels];
     if kept.count > 0 {
@@ -41,7 +50,7 @@ pub(super) fn attend(queries: &Tensor, kept: &KeyValues, heads: usize) -> Result
 
 struct Attend<'a> {
     queries: &'a [f32],
-    kept: &'a KeyValues,
+    kept: &'a Panels,
     batch: usize,
     heads: usize,
     channels: usize,
@@ -54,7 +63,8 @@ impl Kernel for Attend<'_> {
         let Self { queries, kept, batch, heads, channels, out } = self;
         let head = channels / heads;
         let count = queries.len() / channels / batch;
-        let mut scratch = Scratch::new(QUERY_TILE.min(count), kept.count, head);
+        let sizes = Sizes { keys: kept.count, places: kept.count, head };
+        let mut scratch = Scratch::new(QUERY_TILE.min(count), sizes);
         for part in 0..batch * heads {
             let (item, channel) = (part / heads, part % heads * head);
             let (keys, values) = kept.head(part);
@@ -65,7 +75,7 @@ impl Kernel for Attend<'_> {
                 for (row, query) in rows.zip(scratch.queries.chunks_exact_mut(head)) {
                     query.copy_from_slice(&row[channel..channel + head]);
                 }
-                read(&mut scratch, keys, values, tile, head, kept.count);
+                read(&mut scratch, keys, values, tile, sizes);
                 let rows = out[start..start + tile * channels].chunks_exact_mut(channels);
                 for (row, read) in rows.zip(scratch.read.chunks_exact(head)) {
                     row[channel..channel + head].copy_from_slice(read);
@@ -77,14 +87,20 @@ impl Kernel for Attend<'_> {
 
 /// The first `tile` queries of the scratch read one head.
 #[inline(always)]
-fn read(scratch: &mut Scratch, keys: &[f32], values: &[f32], tile: usize, head: usize, count: usize) {
-    let (queries, scores) = (&scratch.queries[..tile * head], &mut scratch.scores[..tile * count]);
+fn read(scratch: &mut Scratch, keys: &[f32], values: &[f32], tile: usize, sizes: Sizes) {
+    let Sizes { keys: count, places, head } = sizes;
+    let (queries, scores) = (&scratch.queries[..tile * head], &mut scratch.scores[..tile * places]);
     let read = &mut scratch.read[..tile * head];
     scores.fill(0.0);
     read.fill(0.0);
-    product(queries, head, keys, count, scores);
-    scores.chunks_exact_mut(count).for_each(|row| softmax_row(row, scale(head)));
-    product(scores, count, values, head, read);
+    product(queries, head, keys, places, scores);
+    for row in scores.chunks_exact_mut(places) {
+        // Whole vectors: what fills the panel weighs nothing.
+        row[count..].fill(f32::NEG_INFINITY);
+        softmax_row(row, scale(head));
+        row[count..].fill(0.0);
+    }
+    product(scores, places, values, head, read);
 }
 
 /// Within each batch, the first `count` rows read all rows. `all` is `[batch, rows, 3 channels]`: queries, keys, values.
@@ -112,17 +128,20 @@ impl Kernel for AttendWithin<'_> {
         let Self { all, length, count, heads, channels, rope, out } = self;
         let angles = rope.table(length);
         let (head, width) = (channels / heads, 3 * channels);
-        let mut keys = vec![0.0; length.div_ceil(PANEL) * PANEL * head];
-        let mut values = vec![0.0; head.div_ceil(PANEL) * PANEL * length];
+        // Rows are short: whole panels of scores are quicker than the part that is needed.
+        let places = length.div_ceil(PANEL) * PANEL;
+        let sizes = Sizes { keys: length, places, head };
+        let mut keys = vec![0.0; places * head];
+        let mut values = vec![0.0; head.div_ceil(PANEL) * PANEL * places];
         let mut turned = vec![0.0; head];
-        let mut scratch = Scratch::new(count, length, head);
+        let mut scratch = Scratch::new(count, sizes);
         for (rows, out) in all.chunks_exact(length * width).zip(out.chunks_exact_mut(count * channels)) {
             for channel in (0..channels).step_by(head) {
                 for (place, row) in rows.chunks_exact(width).enumerate() {
                     turned.copy_from_slice(&row[channels + channel..][..head]);
                     Rope::turn(&mut turned, &angles[place * (head / 2)..][..head / 2]);
                     pack_key(&turned, place, &mut keys);
-                    pack_value(&row[2 * channels + channel..][..head], place, length, &mut values);
+                    pack_value(&row[2 * channels + channel..][..head], place, places, &mut values);
                 }
                 for ((place, row), query) in
                     rows.chunks_exact(width).enumerate().zip(scratch.queries.chunks_exact_mut(head))
@@ -130,7 +149,7 @@ impl Kernel for AttendWithin<'_> {
                     query.copy_from_slice(&row[channel..][..head]);
                     Rope::turn(query, &angles[place * (head / 2)..][..head / 2]);
                 }
-                read(&mut scratch, &keys, &values, count, head, length);
+                read(&mut scratch, &keys, &values, count, sizes);
                 for (row, read) in out.chunks_exact_mut(channels).zip(scratch.read.chunks_exact(head)) {
                     row[channel..channel + head].copy_from_slice(read);
                 }

@@ -1,8 +1,9 @@
 //! More classes than the head tells apart: a tree of groups of classes, each node with a context of its own.
 
-use candle_core::{Device, Result, Tensor};
+use candle_core::{Result, Tensor};
 
 use super::icl::{ContextSummary, IclBlock};
+use super::kept::Keep;
 use super::label::Labels;
 
 /// The published softmax temperature.
@@ -38,7 +39,7 @@ impl Node {
             let rows: Vec<usize> = (0..own.len()).filter(|row| own[*row] == group).collect();
             let codes: Vec<u32> = rows.iter().map(|row| codes[*row]).collect();
             let index: Vec<u32> = rows.iter().map(|row| u32::try_from(*row).expect("examples are few")).collect();
-            Self::fit(icl, &x.index_select(&Tensor::new(index, &Device::Cpu)?, 0)?, &codes)
+            Self::fit(icl, &x.index_select(&Tensor::new(index, x.device())?, 0)?, &codes)
         };
         let groups = (0..count).map(child).collect::<Result<_>>()?;
         Ok(Self { classes, context: Some(context), groups })
@@ -77,6 +78,18 @@ impl Node {
             }
         }
         Ok(all)
+    }
+}
+
+impl Keep for Node {
+    fn keep(&self, onto: &mut Vec<u8>) -> Option<()> {
+        self.classes.keep(onto)?;
+        self.context.keep(onto)?;
+        self.groups.keep(onto)
+    }
+
+    fn restore(from: &mut &[u8]) -> Option<Self> {
+        Some(Self { classes: Keep::restore(from)?, context: Keep::restore(from)?, groups: Keep::restore(from)? })
     }
 }
 

@@ -5,11 +5,12 @@ use candle_core::{Result, Tensor};
 
 use super::attention::KeyValues;
 use super::block::{Block, BlockShape};
+use super::compute::Compute;
 use super::config::Config;
+use super::kept::Keep;
 use super::label::{LabelEmbedding, Labels};
 use super::linear::Linear;
 use super::norm::LayerNorm;
-use super::rows;
 use super::weights::Weights;
 
 /// Examples that are worked on at once.
@@ -22,6 +23,7 @@ pub(super) struct IclBlock {
     norm: LayerNorm,
     head: [Linear; 2],
     pub(super) classes: usize,
+    compute: Compute,
 }
 
 /// What queries read of the examples, layer by layer.
@@ -33,6 +35,16 @@ pub(super) struct ContextSummary {
 impl ContextSummary {
     pub(super) fn bytes(&self) -> usize {
         self.layers.iter().map(KeyValues::bytes).sum()
+    }
+}
+
+impl Keep for ContextSummary {
+    fn keep(&self, onto: &mut Vec<u8>) -> Option<()> {
+        self.layers.keep(onto)
+    }
+
+    fn restore(from: &mut &[u8]) -> Option<Self> {
+        Some(Self { layers: Keep::restore(from)? })
     }
 }
 
@@ -50,6 +62,7 @@ impl IclBlock {
             norm: LayerNorm::new(channels, config.norm_bias, &weights.at("norm"))?,
             head: [Linear::new(channels, 2 * channels, &head.at(0))?, Linear::new(2 * channels, outputs, &head.at(2))?],
             classes: config.num_classes,
+            compute: weights.compute().clone(),
         })
     }
 
@@ -60,7 +73,7 @@ impl IclBlock {
         for (index, layer) in self.layers.iter().enumerate() {
             let kept = layer.key_values(&x.unsqueeze(0)?)?;
             if index + 1 < self.layers.len() {
-                x = rows::tiles(&x, CONTEXT_TILE, |x| layer.forward(&x.unsqueeze(0)?, &kept)?.squeeze(0))?;
+                x = self.compute.tiles(&x, CONTEXT_TILE, |x| layer.forward(&x.unsqueeze(0)?, &kept)?.squeeze(0))?;
             }
             layers.push(kept);
         }

@@ -23,7 +23,7 @@ impl InducedBlock {
         })
     }
 
-    /// What is to be known of the rows `[1, keys, channels]`, however many they are.
+    /// What is to be known of the rows `[batch, keys, channels]`, however many they are; our loops take a batch of one.
     pub(super) fn summarise(&self, rows: &Tensor) -> Result<KeyValues> {
         let points = self.inducing.forward(&self.points, &self.inducing.key_values(rows)?)?;
         self.output.key_values(&points)

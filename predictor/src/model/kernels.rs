@@ -9,7 +9,8 @@ use std::f32::consts::{FRAC_1_SQRT_2, LOG2_E};
 use pulp::{Arch, Simd, WithSimd};
 
 /// A loop over numbers. Its function must always be inlined, or it is compiled for the oldest processor; that is why it
-/// is a trait's and not a closure, whose call is a function of its own.
+/// is a trait's and not a closure, whose call is a function of its own. For the same reason the loops are `for` loops:
+/// what an iterator's method is given may be left a function (a softmax was twice as slow for it).
 pub(super) trait Kernel {
     fn run(self);
 }
@@ -41,7 +42,9 @@ pub(super) fn add_bias(rows: &mut [f32], bias: &[f32]) {
         fn run(self) {
             let Self { rows, bias } = self;
             for row in rows.chunks_exact_mut(bias.len()) {
-                row.iter_mut().zip(bias).for_each(|(value, bias)| *value += bias);
+                for (value, bias) in row.iter_mut().zip(bias) {
+                    *value += bias;
+                }
             }
         }
     }
@@ -59,7 +62,9 @@ pub(super) fn add_bias_gelu(rows: &mut [f32], bias: &[f32]) {
         fn run(self) {
             let Self { rows, bias } = self;
             for row in rows.chunks_exact_mut(bias.len()) {
-                row.iter_mut().zip(bias).for_each(|(value, bias)| *value = gelu_of(*value + bias));
+                for (value, bias) in row.iter_mut().zip(bias) {
+                    *value = gelu_of(*value + bias);
+                }
             }
         }
     }
@@ -75,7 +80,9 @@ pub(super) fn gelu(values: &mut [f32]) {
         #[inline(always)]
         fn run(self) {
             let Self { values } = self;
-            values.iter_mut().for_each(|value| *value = gelu_of(*value));
+            for value in values.iter_mut() {
+                *value = gelu_of(*value);
+            }
         }
     }
     vectorised(Gelu { values });
@@ -91,7 +98,9 @@ pub(super) fn add(values: &mut [f32], others: &[f32]) {
         #[inline(always)]
         fn run(self) {
             let Self { values, others } = self;
-            values.iter_mut().zip(others).for_each(|(value, other)| *value += other);
+            for (value, other) in values.iter_mut().zip(others) {
+                *value += other;
+            }
         }
     }
     vectorised(Add { values, others });
@@ -113,8 +122,9 @@ pub(super) fn modulate(rows: &mut [f32], gates: &[f32], bias: &[f32], scale: &[f
             for (row, gate) in pairs {
                 let heads = row.chunks_exact_mut(bias.len()).zip(gate.chunks_exact(bias.len()));
                 for ((head, gate), scale) in heads.zip(scale.chunks_exact(bias.len())) {
-                    let parts = head.iter_mut().zip(gate).zip(bias.iter().zip(scale));
-                    parts.for_each(|((value, gate), (bias, scale))| *value *= scale * (1.0 + tanh(gate + bias)));
+                    for ((value, gate), (bias, scale)) in head.iter_mut().zip(gate).zip(bias.iter().zip(scale)) {
+                        *value *= scale * (1.0 + tanh(gate + bias));
+                    }
                 }
             }
         }
@@ -142,10 +152,13 @@ pub(super) fn layer_norm(rows: &[f32], weight: &[f32], bias: Option<&[f32]>) -> 
                 let mean = sum(row, |value| value) / count;
                 let variance = sum(row, |value| (value - mean) * (value - mean)) / count;
                 let scale = 1.0 / (variance + EPSILON).sqrt();
-                let parts = out.iter_mut().zip(row).zip(weight);
-                parts.for_each(|((out, value), weight)| *out = (value - mean) * scale * weight);
+                for ((out, value), weight) in out.iter_mut().zip(row).zip(weight) {
+                    *out = (value - mean) * scale * weight;
+                }
                 if let Some(bias) = bias {
-                    out.iter_mut().zip(bias).for_each(|(value, bias)| *value += bias);
+                    for (value, bias) in out.iter_mut().zip(bias) {
+                        *value += bias;
+                    }
                 }
             }
         }
@@ -162,12 +175,18 @@ pub(super) fn softmax_row(row: &mut [f32], scale: f32) {
     let chunks = row.chunks_exact(LANES);
     let rest = chunks.remainder().iter().fold(f32::NEG_INFINITY, |highest, value| highest.max(*value));
     for chunk in chunks {
-        highest.iter_mut().zip(chunk).for_each(|(highest, value)| *highest = highest.max(*value));
+        for (highest, value) in highest.iter_mut().zip(chunk) {
+            *highest = highest.max(*value);
+        }
     }
     let highest = highest.iter().fold(rest, |highest, value| highest.max(*value));
-    row.iter_mut().for_each(|value| *value = exp((*value - highest) * scale));
+    for value in row.iter_mut() {
+        *value = exp((*value - highest) * scale);
+    }
     let total = 1.0 / sum(row, |value| value);
-    row.iter_mut().for_each(|value| *value *= total);
+    for value in row.iter_mut() {
+        *value *= total;
+    }
 }
 
 const LANES: usize = 16;
@@ -179,7 +198,9 @@ fn sum(row: &[f32], part: impl Fn(f32) -> f32) -> f32 {
     let chunks = row.chunks_exact(LANES);
     let rest: f32 = chunks.remainder().iter().map(|value| part(*value)).sum();
     for chunk in chunks {
-        lanes.iter_mut().zip(chunk).for_each(|(lane, value)| *lane += part(*value));
+        for (lane, value) in lanes.iter_mut().zip(chunk) {
+            *lane += part(*value);
+        }
     }
     lanes.iter().sum::<f32>() + rest
 }
@@ -191,16 +212,16 @@ fn exp(x: f32) -> f32 {
     const LN_2_HIGH: f32 = 0.693_359_4;
     const LN_2_LOW: f32 = -2.121_944_4e-4;
     let x = x.clamp(-87.3, 88.3);
-    let shifted = x * LOG2_E + ROUND;
+    let shifted = x.mul_add(LOG2_E, ROUND);
     let power = shifted - ROUND;
-    let rest = (x - power * LN_2_HIGH) - power * LN_2_LOW;
-    let series = 1.987_569_1e-4;
-    let series = series * rest + 1.398_199_9e-3;
-    let series = series * rest + 8.333_452e-3;
-    let series = series * rest + 4.166_579_6e-2;
-    let series = series * rest + 1.666_666_5e-1;
-    let series = series * rest + 0.500_000_06;
-    let fraction = series * rest * rest + rest + 1.0;
+    let rest = power.mul_add(-LN_2_LOW, power.mul_add(-LN_2_HIGH, x));
+    let series = 1.987_569_1e-4f32;
+    let series = series.mul_add(rest, 1.398_199_9e-3);
+    let series = series.mul_add(rest, 8.333_452e-3);
+    let series = series.mul_add(rest, 4.166_579_6e-2);
+    let series = series.mul_add(rest, 1.666_666_5e-1);
+    let series = series.mul_add(rest, 0.500_000_06);
+    let fraction = (series * rest).mul_add(rest, rest) + 1.0;
     fraction * f32::from_bits(shifted.to_bits().wrapping_add(127) << 23)
 }
 
@@ -213,11 +234,11 @@ fn tanh(x: f32) -> f32 {
 fn gelu_of(x: f32) -> f32 {
     let size = (x * FRAC_1_SQRT_2).abs();
     let t = 1.0 / (1.0 + 0.327_591_1 * size);
-    let series = 1.061_405_4;
-    let series = series * t - 1.453_152;
-    let series = series * t + 1.421_413_7;
-    let series = series * t - 0.284_496_74;
-    let series = (series * t + 0.254_829_6) * t;
+    let series = 1.061_405_4f32;
+    let series = series.mul_add(t, -1.453_152);
+    let series = series.mul_add(t, 1.421_413_7);
+    let series = series.mul_add(t, -0.284_496_74);
+    let series = series.mul_add(t, 0.254_829_6) * t;
     // Half of 1 - erf: small parts of negative numbers keep their digits.
     let tail = 0.5 * series * exp(-size * size);
     x * if x >= 0.0 { 1.0 - tail } else { tail }

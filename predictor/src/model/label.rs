@@ -39,14 +39,17 @@ impl Labels {
 #[derive(Debug, Clone)]
 pub(super) enum LabelEmbedding {
     Classes(Tensor),
-    Numbers(Linear),
+    Numbers { map: Linear, device: Device },
 }
 
 impl LabelEmbedding {
     /// `classes` is 0 for a regressor.
     pub(super) fn new(classes: usize, channels: usize, weights: &Weights) -> Result<Self> {
         Ok(match classes {
-            0 => Self::Numbers(Linear::new(1, channels, &weights.at("y_lin"))?),
+            0 => Self::Numbers {
+                map: Linear::new(1, channels, &weights.at("y_lin"))?,
+                device: weights.compute().device().clone(),
+            },
             _ => Self::Classes(weights.at("y_emb").get("weight", &[classes, channels])?),
         })
     }
@@ -55,10 +58,10 @@ impl LabelEmbedding {
     pub(super) fn forward(&self, labels: &Labels) -> Result<Tensor> {
         match (self, labels) {
             (Self::Classes(table), Labels::Classes { codes, .. }) => {
-                table.index_select(&Tensor::new(codes.as_slice(), &Device::Cpu)?, 0)
+                table.index_select(&Tensor::new(codes.as_slice(), table.device())?, 0)
             }
-            (Self::Numbers(map), Labels::Numbers(numbers)) => {
-                map.forward(&Tensor::new(numbers.as_slice(), &Device::Cpu)?.unsqueeze(1)?)
+            (Self::Numbers { map, device }, Labels::Numbers(numbers)) => {
+                map.forward(&Tensor::new(numbers.as_slice(), device)?.unsqueeze(1)?)
             }
             _ => candle_core::bail!("a classifier takes classes and a regressor numbers"),
         }

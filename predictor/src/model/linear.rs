@@ -9,53 +9,80 @@ use super::weights::Weights;
 
 /// A linear map over the last axis.
 #[derive(Debug, Clone)]
-pub(super) struct Linear {
+pub(super) enum Linear {
+    /// For our own loops.
+    Panels(Panels),
+    /// For candle's operations: the weight transposed, `[in, out]`.
+    Tensors { weight: Tensor, bias: Option<Tensor> },
+}
+
+/// A map whose weight is packed for our own loops.
+#[derive(Debug, Clone)]
+pub(super) struct Panels {
     weight: Packed,
     bias: Option<Vec<f32>>,
 }
 
 impl Linear {
     pub(super) fn new(input: usize, output: usize, weights: &Weights) -> Result<Self> {
-        let bias = Some(weights.get("bias", &[output])?.to_vec1()?);
-        Ok(Self { bias, ..Self::without_bias(input, output, weights)? })
+        let [map] = Self::parts(input, [output], weights)?;
+        Ok(map)
     }
 
     pub(super) fn without_bias(input: usize, output: usize, weights: &Weights) -> Result<Self> {
-        let weight = weights.get("weight", &[output, input])?;
-        Ok(Self { weight: rows::read(&weight, |weight| Packed::of_outputs(weight, input))?, bias: None })
+        Self::of(&weights.get("weight", &[output, input])?, None, weights)
     }
 
     /// The parts of one tensor that make different outputs: a map for each range.
     pub(super) fn parts<const N: usize>(input: usize, outputs: [usize; N], weights: &Weights) -> Result<[Self; N]> {
         let total = outputs.iter().sum();
-        let weight: Vec<f32> = weights.get("weight", &[total, input])?.flatten_all()?.to_vec1()?;
-        let bias: Vec<f32> = weights.get("bias", &[total])?.to_vec1()?;
+        let weight = weights.get("weight", &[total, input])?;
+        let bias = weights.get("bias", &[total])?;
         let mut start = 0;
-        Ok(outputs.map(|count| {
-            let range = start..start + count;
+        let parts = outputs.map(|count| {
+            let first = start;
             start += count;
-            Self {
-                weight: Packed::of_outputs(&weight[range.start * input..range.end * input], input),
-                bias: Some(bias[range].to_vec()),
-            }
-        }))
+            let part = |tensor: &Tensor| tensor.narrow(0, first, count)?.contiguous();
+            Self::of(&part(&weight)?, Some(part(&bias)?), weights)
+        });
+        let parts: Vec<Self> = parts.into_iter().collect::<Result<_>>()?;
+        Ok(parts.try_into().expect("there are as many parts as ranges"))
+    }
+
+    /// `weight` is `[out, in]`.
+    fn of(weight: &Tensor, bias: Option<Tensor>, weights: &Weights) -> Result<Self> {
+        if !weights.compute().is_loops() {
+            return Ok(Self::Tensors { weight: weight.t()?.contiguous()?, bias });
+        }
+        let inputs = weight.dim(1)?;
+        let bias = bias.map(|bias| bias.to_vec1()).transpose()?;
+        Ok(Self::Panels(Panels { weight: rows::read(weight, |weight| Packed::of_outputs(weight, inputs))?, bias }))
     }
 
     /// `[.., in]` to `[.., out]`.
     pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        self.shaped(x, self.map(x)?)
+        match self {
+            Self::Panels(panels) => panels.shaped(x, panels.map(x)?),
+            Self::Tensors { weight, bias } => {
+                let mut shape = x.dims().to_vec();
+                let inputs = shape.pop().expect("a map's input has axes");
+                shape.push(weight.dim(1)?);
+                let made = x.contiguous()?.reshape(((), inputs))?.matmul(weight)?;
+                bias.as_ref().map_or(Ok(made.clone()), |bias| made.broadcast_add(bias))?.reshape(shape)
+            }
+        }
     }
 
     /// The map followed by GELU.
     pub(super) fn gelu(&self, x: &Tensor) -> Result<Tensor> {
-        let mut product = self.product(x)?;
-        match &self.bias {
-            Some(bias) => kernels::add_bias_gelu(&mut product, bias),
-            None => kernels::gelu(&mut product),
+        match self {
+            Self::Panels(panels) => panels.shaped(x, panels.gelu(x)?),
+            Self::Tensors { .. } => self.forward(x)?.gelu_erf(),
         }
-        self.shaped(x, product)
     }
+}
 
+impl Panels {
     /// The map's numbers, row by row.
     pub(super) fn map(&self, x: &Tensor) -> Result<Vec<f32>> {
         let mut product = self.product(x)?;
@@ -71,6 +98,15 @@ impl Linear {
     /// The bias, for a caller that adds it itself.
     pub(super) fn bias(&self) -> &[f32] {
         self.bias.as_deref().unwrap_or_default()
+    }
+
+    fn gelu(&self, x: &Tensor) -> Result<Vec<f32>> {
+        let mut product = self.product(x)?;
+        match &self.bias {
+            Some(bias) => kernels::add_bias_gelu(&mut product, bias),
+            None => kernels::gelu(&mut product),
+        }
+        Ok(product)
     }
 
     fn shaped(&self, x: &Tensor, values: Vec<f32>) -> Result<Tensor> {

@@ -7,8 +7,9 @@ use super::config::Config;
 use super::dice::Dice;
 use super::graph::Relationship;
 use super::hierarchy::TEMPERATURE;
+use super::kept;
 use super::label::Labels;
-use super::network::{Network, NetworkContext, Rows};
+use super::network::{Keys, Network, NetworkContext, Rows};
 use super::recipe::{RelativeTime, TableRecipe, Target};
 use super::sample::Sample;
 
@@ -57,17 +58,24 @@ pub struct FitOptions {
 pub struct Model {
     pub(super) config: Config,
     pub(super) network: Network,
+    pub(super) digest: u64,
 }
 
 /// A context that has been encoded: queries read it, and cost only their own rows.
 #[derive(Debug, Clone)]
 pub struct FittedModel {
-    target: Target,
-    tables: Vec<TableRecipe>,
-    task: TableRecipe,
+    recipes: Recipes,
     estimators: Vec<Estimator>,
     relationships: Vec<Relationship>,
     hops: usize,
+}
+
+/// What is fitted of the raw tables before any network.
+#[derive(Debug, Clone)]
+pub(super) struct Recipes {
+    pub(super) target: Target,
+    pub(super) tables: Vec<TableRecipe>,
+    pub(super) task: TableRecipe,
 }
 
 #[derive(Debug, Clone)]
@@ -82,6 +90,17 @@ impl FittedModel {
     pub fn bytes(&self) -> usize {
         self.estimators.iter().map(|estimator| estimator.context.bytes()).sum()
     }
+
+    /// The encoded context, for [`Model::restore`]. `None` where it lies on a device.
+    #[must_use]
+    pub fn kept(&self) -> Option<Vec<u8>> {
+        let contexts: Vec<&NetworkContext> = self.estimators.iter().map(|estimator| &estimator.context).collect();
+        kept::write(&contexts)
+    }
+
+    fn keys(&self) -> Keys<'_> {
+        Keys { relationships: &self.relationships, hops: self.hops }
+    }
 }
 
 impl Model {
@@ -89,6 +108,12 @@ impl Model {
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// Equal digests mean equal weights.
+    #[must_use]
+    pub fn digest(&self) -> u64 {
+        self.digest
     }
 
     /// The most examples whose keys and values stay within half of the bytes that a context may take.
@@ -111,20 +136,53 @@ impl Model {
         dice: &mut dyn Dice,
     ) -> Result<FittedModel, ModelError> {
         self.check(labels)?;
-        let estimators = options.estimators.max(1);
-        let target = Target::fit(labels, estimators, dice);
-        let tables: Vec<TableRecipe> =
-            sample.tables.iter().map(|rows| TableRecipe::fit(rows, true, estimators, dice)).collect();
-        let task = TableRecipe::fit(&sample.task, false, estimators, dice);
+        let recipes = Recipes::fit(sample, labels, options.estimators.max(1), dice);
+        self.encode(recipes, sample, labels, options, dice)
+    }
+
+    /// A context that was encoded before, of the same examples, options and draws and by the same weights: the very bits
+    /// that [`Self::fit`] gives, without the network's work. `None` where the bytes are not such a context.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::fit`].
+    pub fn restore(
+        &self,
+        sample: &Sample,
+        labels: &Labels,
+        options: &FitOptions,
+        dice: &mut dyn Dice,
+        bytes: &[u8],
+    ) -> Result<Option<FittedModel>, ModelError> {
+        self.check(labels)?;
+        let recipes = Recipes::fit(sample, labels, options.estimators.max(1), dice);
         let FitOptions { relationships, hops, .. } = options.clone();
-        let mut fitted = FittedModel { target, tables, task, estimators: Vec::new(), relationships, hops };
-        let owners = anchors(sample, &fitted.relationships, fitted.hops);
-        let (times, relative): (Vec<RelativeTime>, Vec<Vec<Vec<f32>>>) =
-            sample.tables.iter().zip(&owners).map(|(rows, anchors)| RelativeTime::fit(&rows.times, anchors)).unzip();
+        let Some(contexts) = kept::read(bytes).filter(|contexts| contexts.len() == options.estimators.max(1)) else {
+            return Ok(None);
+        };
+        let mut fitted = FittedModel { recipes, estimators: Vec::new(), relationships, hops };
+        let (times, _) = relative_times(sample, &fitted);
+        fitted.estimators = contexts.into_iter().map(|context| Estimator { times: times.clone(), context }).collect();
+        Ok(Some(fitted))
+    }
+
+    /// Encodes a context of which the recipes are fitted.
+    pub(super) fn encode(
+        &self,
+        recipes: Recipes,
+        sample: &Sample,
+        labels: &Labels,
+        options: &FitOptions,
+        dice: &mut dyn Dice,
+    ) -> Result<FittedModel, ModelError> {
+        let estimators = options.estimators.max(1);
+        let FitOptions { relationships, hops, .. } = options.clone();
+        let mut fitted = FittedModel { recipes, estimators: Vec::new(), relationships, hops };
+        let (times, relative) = relative_times(sample, &fitted);
         for estimator in 0..estimators {
             let rows = fitted.rows(sample, estimator, &relative)?;
-            let labels = fitted.target.apply(labels, estimator);
-            let context = self.network.fit(&rows, &fitted.relationships, &labels, fitted.hops, dice)?;
+            let labels = fitted.recipes.target.apply(labels, estimator);
+            let context = self.network.fit(&rows, fitted.keys(), &labels, dice)?;
             fitted.estimators.push(Estimator { times: times.clone(), context });
             let (bytes, limit) = (fitted.bytes(), options.bytes_max);
             if bytes > limit {
@@ -143,7 +201,8 @@ impl Model {
     pub fn predict(&self, fitted: &FittedModel, queries: &[Sample]) -> Result<Vec<Vec<f32>>, ModelError> {
         let mut sums: Vec<Vec<f32>> = Vec::new();
         for (index, answers) in self.answers(fitted, queries)?.into_iter().enumerate() {
-            let answers: Vec<Vec<f32>> = answers.iter().map(|answer| fitted.target.undo(answer, index)).collect();
+            let answers: Vec<Vec<f32>> =
+                answers.iter().map(|answer| fitted.recipes.target.undo(answer, index)).collect();
             if sums.is_empty() {
                 sums = answers;
             } else {
@@ -155,7 +214,7 @@ impl Model {
         let count = fitted.estimators.len() as f32;
         for answer in &mut sums {
             answer.iter_mut().for_each(|value| *value /= count);
-            if matches!(fitted.target, Target::Classes { .. }) {
+            if matches!(fitted.recipes.target, Target::Classes { .. }) {
                 softmax(answer);
             }
         }
@@ -168,7 +227,7 @@ impl Model {
         for (index, estimator) in fitted.estimators.iter().enumerate() {
             let rows: Vec<Rows> =
                 queries.iter().map(|query| fitted.query(query, index, estimator)).collect::<Result<_, _>>()?;
-            all.push(self.network.predict(&estimator.context, &rows)?);
+            all.push(self.network.predict(&estimator.context, fitted.keys(), &rows)?);
         }
         Ok(all)
     }
@@ -184,6 +243,15 @@ impl Model {
     }
 }
 
+impl Recipes {
+    /// Draws as the reference does, before the network does.
+    pub(super) fn fit(sample: &Sample, labels: &Labels, estimators: usize, dice: &mut dyn Dice) -> Self {
+        let target = Target::fit(labels, estimators, dice);
+        let tables = sample.tables.iter().map(|rows| TableRecipe::fit(rows, true, estimators, dice)).collect();
+        Self { target, tables, task: TableRecipe::fit(&sample.task, false, estimators, dice) }
+    }
+}
+
 impl FittedModel {
     fn query(&self, query: &Sample, index: usize, estimator: &Estimator) -> Result<Rows, ModelError> {
         let anchors = anchors(query, &self.relationships, self.hops);
@@ -194,11 +262,17 @@ impl FittedModel {
     }
 
     fn rows(&self, sample: &Sample, estimator: usize, relative: &[Vec<Vec<f32>>]) -> Result<Rows, ModelError> {
-        let recipes = self.tables.iter().zip(&sample.tables);
+        let recipes = self.recipes.tables.iter().zip(&sample.tables);
         let made = |(recipe, rows): (&TableRecipe, _)| (recipe.columns(), recipe.apply(rows, estimator));
         let tables: Vec<(usize, Vec<f32>)> = recipes.map(made).collect();
-        Ok(assemble(sample, &tables, &self.task.apply(&sample.task, estimator), relative)?)
+        Ok(assemble(sample, &tables, &self.recipes.task.apply(&sample.task, estimator), relative)?)
     }
+}
+
+/// Each table's fitted times, and those of the context's rows.
+fn relative_times(sample: &Sample, fitted: &FittedModel) -> (Vec<RelativeTime>, Vec<Vec<Vec<f32>>>) {
+    let anchors = anchors(sample, &fitted.relationships, fitted.hops);
+    sample.tables.iter().zip(&anchors).map(|(rows, anchors)| RelativeTime::fit(&rows.times, anchors)).unzip()
 }
 
 /// For each table and row the anchor of its example.

@@ -3,6 +3,7 @@
 use candle_core::{Result, Tensor};
 
 use super::kernels;
+use super::operations;
 use super::rows;
 use super::weights::Weights;
 
@@ -10,13 +11,14 @@ use super::weights::Weights;
 pub(super) struct LayerNorm {
     weight: Tensor,
     bias: Option<Tensor>,
+    is_loops: bool,
 }
 
 impl LayerNorm {
     pub(super) fn new(channels: usize, has_bias: bool, weights: &Weights) -> Result<Self> {
         let weight = weights.get("weight", &[channels])?;
         let bias = if has_bias { Some(weights.get("bias", &[channels])?) } else { None };
-        Ok(Self { weight, bias })
+        Ok(Self { weight, bias, is_loops: weights.compute().is_loops() })
     }
 
     /// Notes where the tensors under another name differ from these.
@@ -26,6 +28,9 @@ impl LayerNorm {
     }
 
     pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        if !self.is_loops {
+            return operations::layer_norm(x, &self.weight, self.bias.as_ref());
+        }
         let norm = |bias: Option<&[f32]>| {
             rows::read(&self.weight, |weight| rows::read(x, |rows| kernels::layer_norm(rows, weight, bias)))?
         };

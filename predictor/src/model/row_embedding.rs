@@ -5,16 +5,19 @@
 //! where the row belongs to a labelled example. Column layers mix the rows of one column through a summary of the
 //! labelled rows; row layers mix the cells of one row, read-out tokens among them; the tokens are the row's vector.
 
-use candle_core::{Device, Result, Tensor};
+use candle_core::{Result, Tensor};
 
 use super::attention::KeyValues;
 use super::block::{Block, BlockShape};
+use super::compute::Compute;
 use super::config::Config;
 use super::dice::Dice;
 use super::induced::InducedBlock;
+use super::kept::Keep;
 use super::label::{LabelEmbedding, Labels};
 use super::linear::Linear;
 use super::norm::LayerNorm;
+use super::operations;
 use super::radix;
 use super::rope::Rope;
 use super::rows;
@@ -36,6 +39,7 @@ pub(super) struct RowEmbedding {
     group: usize,
     classes: usize,
     keys_max: usize,
+    compute: Compute,
 }
 
 /// What queries need to know of a context's rows of one table: per digit of the classes and per layer the summaries of
@@ -48,6 +52,16 @@ pub(super) struct TableSummary {
 impl TableSummary {
     pub(super) fn bytes(&self) -> usize {
         self.digits.iter().flatten().map(KeyValues::bytes).sum()
+    }
+}
+
+impl Keep for TableSummary {
+    fn keep(&self, onto: &mut Vec<u8>) -> Option<()> {
+        self.digits.keep(onto)
+    }
+
+    fn restore(from: &mut &[u8]) -> Option<Self> {
+        Some(Self { digits: Keep::restore(from)? })
     }
 }
 
@@ -78,6 +92,7 @@ impl RowEmbedding {
             group: config.group_size,
             classes: config.num_classes,
             keys_max: config.max_train_size,
+            compute: weights.compute().clone(),
         })
     }
 
@@ -95,19 +110,61 @@ impl RowEmbedding {
         let keys: Vec<Vec<u32>> = self.columns.iter().map(|_| self.keys(&labelled, dice)).collect();
         let cells = self.cells(x)?;
         let mut digits = Vec::new();
-        let mut sums: Vec<Tensor> = Vec::new();
+        let mut sum: Option<Tensor> = None;
         for labels in self.digits(labels) {
             let labels = self.labels.forward(&labels)?;
-            let made = rows::each(x.dim(1)?, |column| {
-                let cells = add_labels(&cells.get(column)?, owners, &labels)?;
-                self.column(cells, &keys)
-            })?;
-            let (columns, summaries): (Vec<Tensor>, Vec<Vec<KeyValues>>) = made.into_iter().unzip();
-            digits.push(stack_layers(&summaries, self.columns.len()));
-            sums = if sums.is_empty() { columns } else { add_all(&sums, &columns)? };
+            let (made, layers) = if x.dim(1)? == 0 {
+                (None, Vec::new())
+            } else if self.compute.is_loops() {
+                self.columns_apart(&cells, owners, &labels, &keys)?
+            } else {
+                self.columns_together(&cells, owners, &labels, &keys)?
+            };
+            digits.push(layers);
+            sum = match (sum, made) {
+                (Some(sum), Some(made)) => Some((sum + made)?),
+                (_, made) => made,
+            };
         }
-        let sums = if sums.is_empty() { None } else { Some(mean(&Tensor::stack(&sums, 1)?, digits.len())?) };
-        Ok((self.readout(sums.as_ref(), x.dim(0)?)?, TableSummary { digits }))
+        let cells = sum.map(|sum| mean(&sum, digits.len())).transpose()?;
+        Ok((self.readout(cells.as_ref(), x.dim(0)?)?, TableSummary { digits }))
+    }
+
+    /// All columns through all column layers, each on its own: cells `[rows, columns, channels]` and the layers' summaries.
+    fn columns_apart(
+        &self,
+        cells: &Tensor,
+        owners: &[Option<u32>],
+        labels: &Tensor,
+        keys: &[Vec<u32>],
+    ) -> Result<(Option<Tensor>, Vec<KeyValues>)> {
+        let made = rows::each(cells.dim(0)?, |column| {
+            let cells = add_labels(&cells.get(column)?, owners, labels)?;
+            self.column(cells, keys)
+        })?;
+        let (columns, summaries): (Vec<Tensor>, Vec<Vec<KeyValues>>) = made.into_iter().unzip();
+        Ok((Some(Tensor::stack(&columns, 1)?), stack_layers(&summaries, self.columns.len())))
+    }
+
+    /// The same for a device, all columns at once.
+    fn columns_together(
+        &self,
+        cells: &Tensor,
+        owners: &[Option<u32>],
+        labels: &Tensor,
+        keys: &[Vec<u32>],
+    ) -> Result<(Option<Tensor>, Vec<KeyValues>)> {
+        let mut cells = cells.broadcast_add(&operations::of_owners(labels, owners)?)?;
+        let mut summaries = Vec::new();
+        for (layer, keys) in self.columns.iter().zip(keys) {
+            let index = Tensor::new(keys.as_slice(), cells.device())?;
+            let summary = layer.summarise(&cells.index_select(&index, 1)?)?;
+            if cells.dim(1)? > 0 {
+                cells = layer.forward(&cells, &summary)?;
+            }
+            summaries.push(summary);
+        }
+        Ok((Some(cells.transpose(0, 1)?.contiguous()?), summaries))
     }
 
     /// The vectors of a query's rows.
@@ -134,7 +191,7 @@ impl RowEmbedding {
     fn cells(&self, x: &Tensor) -> Result<Tensor> {
         let (count, columns) = x.dims2()?;
         if columns == 0 || count == 0 {
-            return Tensor::zeros((columns, count, self.tokens.dim(1)?), x.dtype(), x.device());
+            return Tensor::zeros((columns, count, self.tokens.dim(1)?), x.dtype(), self.tokens.device());
         }
         let group = |values: &[f32]| {
             let mut grouped = Vec::with_capacity(values.len() * self.group);
@@ -145,7 +202,7 @@ impl RowEmbedding {
             }
             grouped
         };
-        let grouped = Tensor::from_vec(rows::read(x, group)?, (columns * count, self.group), x.device())?;
+        let grouped = Tensor::from_vec(rows::read(x, group)?, (columns * count, self.group), self.tokens.device())?;
         self.map.forward(&grouped)?.reshape((columns, count, self.tokens.dim(1)?))
     }
 
@@ -176,7 +233,7 @@ impl RowEmbedding {
     fn column(&self, mut cells: Tensor, keys: &[Vec<u32>]) -> Result<(Tensor, Vec<KeyValues>)> {
         let mut summaries = Vec::new();
         for (layer, keys) in self.columns.iter().zip(keys) {
-            let index = Tensor::new(keys.as_slice(), &Device::Cpu)?;
+            let index = Tensor::new(keys.as_slice(), cells.device())?;
             let summary = layer.summarise(&cells.index_select(&index, 0)?.unsqueeze(0)?)?;
             let read = |tile: &Tensor| layer.forward(&tile.unsqueeze(0)?, &summary)?.squeeze(0);
             // A table may be empty in the context and not in a query.
@@ -199,7 +256,7 @@ impl RowEmbedding {
             Some(cells) => Tensor::cat(&[&head, cells], 1)?,
             None => head.contiguous()?,
         };
-        rows::tiles(&x, ROW_TILE, |tile| {
+        self.compute.tiles(&x, ROW_TILE, |tile| {
             let mut x = tile.clone();
             for (index, (layer, rope)) in self.rows.iter().zip(&self.ropes).enumerate() {
                 let queries = if index + 1 == self.rows.len() { tokens } else { x.dim(1)? };
@@ -227,10 +284,6 @@ fn add_labels(cells: &Tensor, owners: &[Option<u32>], labels: &Tensor) -> Result
 fn stack_layers(columns: &[Vec<KeyValues>], layers: usize) -> Vec<KeyValues> {
     let layer = |layer: usize| -> Vec<KeyValues> { columns.iter().map(|column| column[layer].clone()).collect() };
     (0..layers).filter_map(|index| KeyValues::stack(&layer(index))).collect()
-}
-
-fn add_all(sums: &[Tensor], others: &[Tensor]) -> Result<Vec<Tensor>> {
-    sums.iter().zip(others).map(|(sum, other)| sum + other).collect()
 }
 
 fn mean(sum: &Tensor, count: usize) -> Result<Tensor> {

@@ -6,6 +6,8 @@ use std::rc::Rc;
 
 use candle_core::{DType, Device, Result, Tensor};
 
+use super::compute::Compute;
+
 /// What is wrong with a checkpoint's tensors, each by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Faults {
@@ -36,14 +38,21 @@ pub(super) struct Weights {
 #[derive(Debug)]
 struct Shared {
     tensors: BTreeMap<String, Tensor>,
+    compute: Compute,
     taken: RefCell<BTreeSet<String>>,
     faults: RefCell<Faults>,
 }
 
 impl Weights {
-    pub(super) fn new(tensors: BTreeMap<String, Tensor>) -> Self {
-        let shared = Shared { tensors, taken: RefCell::default(), faults: RefCell::default() };
+    /// Layers put their tensors where `compute` says.
+    pub(super) fn new(tensors: BTreeMap<String, Tensor>, compute: Compute) -> Self {
+        let shared = Shared { tensors, compute, taken: RefCell::default(), faults: RefCell::default() };
         Self { shared: Rc::new(shared), prefix: String::new() }
+    }
+
+    /// What the layers are for.
+    pub(super) fn compute(&self) -> &Compute {
+        &self.shared.compute
     }
 
     /// The place one name further down.
@@ -53,6 +62,10 @@ impl Weights {
 
     /// The tensor of this name here; zeros where it is missing or of another shape.
     pub(super) fn get(&self, name: &str, shape: &[usize]) -> Result<Tensor> {
+        self.host(name, shape)?.to_device(self.compute().device())
+    }
+
+    fn host(&self, name: &str, shape: &[usize]) -> Result<Tensor> {
         let name = self.name(name);
         let found = self.shared.tensors.get(&name);
         self.shared.taken.borrow_mut().insert(name.clone());
@@ -67,8 +80,8 @@ impl Weights {
 
     /// Checks that another name here holds the same numbers: the reference shares one layer under both.
     pub(super) fn same(&self, name: &str, tensor: &Tensor) -> Result<()> {
-        let other = self.get(name, tensor.dims())?;
-        let equal = super::rows::read(&other, |other| super::rows::read(tensor, |tensor| other == tensor))??;
+        let (other, tensor) = (self.host(name, tensor.dims())?, tensor.to_device(&Device::Cpu)?);
+        let equal = super::rows::read(&other, |other| super::rows::read(&tensor, |tensor| other == tensor))??;
         let name = self.name(name);
         if !equal && self.shared.tensors.contains_key(&name) {
             let fault = format!("{name} differs from the tensor that it shares a layer with");

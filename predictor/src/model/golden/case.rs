@@ -8,6 +8,7 @@ use relational::Value;
 use safetensors::SafeTensors;
 use serde_json::Value as Json;
 
+use super::super::compute::Compute;
 use super::super::config::Config;
 use super::super::dice::Dice;
 use super::super::graph::{Graph, Link, Relationship};
@@ -56,6 +57,10 @@ impl Dice for Recording {
 
 impl Case {
     pub(super) fn read(name: &str) -> Self {
+        Self::read_for(name, Compute::processor())
+    }
+
+    pub(super) fn read_for(name: &str, compute: Compute) -> Self {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(format!("{name}.safetensors"));
         let bytes = std::fs::read(&path).expect("the golden file is there");
         let (_, header) = SafeTensors::read_metadata(&bytes).expect("it is a safetensors file");
@@ -70,7 +75,7 @@ impl Case {
         let number = |name: &str| case[name].as_u64().map(to_usize).expect("a number");
         Self {
             labels: labels(&case),
-            model: model(&case),
+            model: model(&case, compute),
             options: FitOptions {
                 relationships,
                 hops: number("hops"),
@@ -91,12 +96,27 @@ impl Case {
         Recording((0..).map_while(draw).map(flat).collect())
     }
 
+    /// The exponents that the reference found for a table's columns; none where its recipe has no power transform.
+    pub(super) fn exponents(&self, table: &str) -> Vec<f32> {
+        let found = self.tensors.get(&format!("power.{table}"));
+        found.map_or_else(Vec::new, |tensor| tensor.to_vec1().expect("a vector"))
+    }
+
     pub(super) fn tensor(&self, name: &str) -> Vec<Vec<f32>> {
         self.tensors[name].to_vec2().expect("a matrix")
     }
 
     /// The reference's answers, classes in their order.
     pub(super) fn out(&self) -> Vec<Vec<f32>> {
+        self.sorted("out")
+    }
+
+    /// The same, had it searched the exponents of its power transforms in 64 bits. A single estimator has none.
+    pub(super) fn out_of_wide_search(&self) -> Vec<Vec<f32>> {
+        self.sorted(if self.options.estimators > 1 { "out64" } else { "out" })
+    }
+
+    fn sorted(&self, name: &str) -> Vec<Vec<f32>> {
         let sorted = |row: Vec<f32>| match self.order.as_slice() {
             [] => row,
             order => {
@@ -105,7 +125,7 @@ impl Case {
                 (0..row.len()).map(|class| row[place(class)]).collect()
             }
         };
-        self.tensor("out").into_iter().map(sorted).collect()
+        self.tensor(name).into_iter().map(sorted).collect()
     }
 
     /// What the reference's recipe made of a table: how many columns, and their numbers row by row.
@@ -124,15 +144,16 @@ fn to_usize(number: u64) -> usize {
     usize::try_from(number).expect("it is small")
 }
 
-fn model(case: &Json) -> Model {
+fn model(case: &Json, compute: Compute) -> Model {
     let shapes: BTreeMap<String, Vec<usize>> =
         serde_json::from_value(case["shapes"].clone()).expect("shapes are lists of numbers");
     let mut config = Config::of_shapes(&shapes).expect("the shapes are a network's");
     config.max_train_size = case["max_train_size"].as_u64().map(to_usize).expect("a number");
     config.check().expect("the dimensions fit together");
     let tensors = shapes.iter().map(|(name, shape)| (name.clone(), weights::tensor(name, shape))).collect();
-    let network = Network::new(&config, Weights::new(tensors)).expect("tensors can be made").expect("nothing lacks");
-    Model { config, network }
+    let network =
+        Network::new(&config, Weights::new(tensors, compute)).expect("tensors can be made").expect("nothing lacks");
+    Model { config, network, digest: 0 }
 }
 
 /// The tables of all cases, in their order.

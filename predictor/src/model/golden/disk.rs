@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
 
+use super::super::Compute;
 use super::super::checkpoint::{Checkpoint, CheckpointError, Part, write_config};
 use super::super::weights::Faults;
 use super::weights;
@@ -14,7 +15,7 @@ fn published() -> PathBuf {
 }
 
 fn faults(checkpoint: &Checkpoint) -> Faults {
-    match checkpoint.load() {
+    match checkpoint.load(&Compute::processor()) {
         Err(CheckpointError::Faulty { faults, .. }) => faults,
         other => panic!("the checkpoint is faulty, not {other:?}"),
     }
@@ -28,7 +29,7 @@ fn the_published_format_is_read_whole() {
     assert_eq!((config.num_classes, config.channels, config.num_readout_tokens, heads), (10, 16, 2, (2, 2)));
     assert_eq!((config.num_embedding_layers, config.num_icl_layers, config.norm_bias), (1, 2, true));
     assert_eq!(checkpoint.parameters(), 47_734 + names_of_shared_tensors(&checkpoint));
-    checkpoint.load().unwrap();
+    checkpoint.load(&Compute::processor()).unwrap();
 }
 
 /// A shared tensor stands in the file under each of its names.

@@ -4,18 +4,19 @@ mod case;
 mod disk;
 mod weights;
 
+use super::compute::Compute;
 use super::dice::{Dice, Seeded};
-use super::member;
-use super::network::Rows;
+use super::member::{self, FittedModel, Recipes};
+use super::network::{Keys, Rows};
 use super::recipe::{RelativeTime, TableRecipe, Target};
-use super::sample::Sample;
+use super::sample::{Sample, TableRows};
 use case::Case;
 
-/// What the issue asks of logits and of quantiles.
+/// Of logits and quantiles.
 const TOLERANCE: f32 = 1e-4;
 
-/// Where a power transform takes part.
-const POWER_TOLERANCE: f32 = 2e-3;
+/// Of the recipe's numbers.
+const RECIPE_TOLERANCE: f32 = 1e-5;
 
 fn distance(made: &[Vec<f32>], wanted: &[Vec<f32>]) -> f32 {
     assert_eq!(made.len(), wanted.len());
@@ -27,27 +28,24 @@ fn distance(made: &[Vec<f32>], wanted: &[Vec<f32>]) -> f32 {
 }
 
 /// The network alone, on the tables that the reference's recipe made.
-fn network(name: &str, case: &Case) {
-    let (relationships, hops) = (&case.options.relationships, case.options.hops);
+fn network(name: &str, case: &Case, recipes: &Recipes) {
+    let keys = Keys { relationships: &case.options.relationships, hops: case.options.hops };
     let mut draws = case.draws();
-    let recipes = Recipes::fit(case, &mut draws);
+    drop(Recipes::fit(&case.context, &case.labels, case.options.estimators, &mut draws));
     for estimator in 0..case.options.estimators {
         let labels = recipes.target.apply(&case.labels, estimator);
-        let rows = recipes.rows(case, &case.context, estimator, "context");
-        let context =
-            case.model.network.fit(&rows, relationships, &labels, hops, &mut draws).expect("it can be fitted");
-        let rows = recipes.rows(case, &case.asked, estimator, "query");
-        let made = case.model.network.predict(&context, &[rows]).expect("it answers");
+        let rows = rows(case, &case.context, estimator, "context");
+        let asked = rows_of_queries(case, estimator);
+        let context = case.model.network.fit(&rows, keys, &labels, &mut draws).expect("it can be fitted");
+        let made = case.model.network.predict(&context, keys, std::slice::from_ref(&asked)).expect("it answers");
         let apart = distance(&made, &case.tensor(&format!("member.{estimator}.out")));
         println!("{name}: estimator {estimator}: {apart}");
         assert!(apart < TOLERANCE, "{name}: estimator {estimator}: {apart}");
     }
 }
 
-/// The recipe alone. Estimators with the power transform are compared more loosely: the reference searches the exponent
-/// in 32 bits, where the likelihood is flat.
-fn recipe(name: &str, case: &Case) {
-    let recipes = Recipes::fit(case, &mut case.draws());
+/// The recipe alone, with the exponents that the reference found.
+fn recipe(name: &str, case: &Case, recipes: &Recipes) {
     for estimator in 0..case.options.estimators {
         for side in ["context", "query"] {
             let sample = if side == "context" { &case.context } else { &case.asked };
@@ -57,91 +55,134 @@ fn recipe(name: &str, case: &Case) {
                 let (columns, wanted) = case.made(estimator, side, table);
                 assert_eq!(recipe.columns(), columns, "{name}: {table}");
                 let apart = distance(&[recipe.apply(rows, estimator)], &[wanted]);
-                let tolerance = if estimator % 2 == 0 { 1e-5 } else { 2e-3 };
                 println!("{name}: estimator {estimator}: {side} {table}: {apart}");
-                assert!(apart < tolerance, "{name}: estimator {estimator}: {side} {table}: {apart}");
+                assert!(apart < RECIPE_TOLERANCE, "{name}: estimator {estimator}: {side} {table}: {apart}");
             }
         }
     }
 }
 
-struct Recipes {
-    target: Target,
-    tables: Vec<TableRecipe>,
-    task: TableRecipe,
+/// As a fit makes them, but with the exponents that the reference found.
+fn recorded(case: &Case, draws: &mut dyn Dice) -> Recipes {
+    let count = case.options.estimators;
+    let target = Target::fit(&case.labels, count, draws);
+    let mut table = |rows: &TableRows, name: &str| {
+        let exponents = case.exponents(name);
+        TableRecipe::fit_with(rows, name != "task", count, draws, &|place, _| f64::from(exponents[place]))
+    };
+    let tables = case.context.tables.iter().zip(case::TABLES).map(|(rows, name)| table(rows, name)).collect();
+    Recipes { target, tables, task: table(&case.context.task, "task") }
 }
 
-impl Recipes {
-    /// Draws as a fit does, before the network does.
-    fn fit(case: &Case, draws: &mut dyn Dice) -> Self {
-        let count = case.options.estimators;
-        let target = Target::fit(&case.labels, count, draws);
-        let tables = case.context.tables.iter().map(|rows| TableRecipe::fit(rows, true, count, draws)).collect();
-        Self { target, tables, task: TableRecipe::fit(&case.context.task, false, count, draws) }
-    }
+fn rows_of_queries(case: &Case, estimator: usize) -> Rows {
+    rows(case, &case.asked, estimator, "query")
+}
 
-    /// The rows that the reference's recipe made, with the relative times of ours.
-    fn rows(&self, case: &Case, sample: &Sample, estimator: usize, side: &str) -> Rows {
-        let anchors = |sample: &Sample| member::anchors(sample, &case.options.relationships, case.options.hops);
-        let all = |sample: &Sample| -> Vec<_> {
-            sample.tables.iter().map(|rows| rows.times.clone()).zip(anchors(sample)).collect()
+/// The rows that the reference's recipe made, with the relative times of ours.
+fn rows(case: &Case, sample: &Sample, estimator: usize, side: &str) -> Rows {
+    let anchors = |sample: &Sample| member::anchors(sample, &case.options.relationships, case.options.hops);
+    let all = |sample: &Sample| -> Vec<_> {
+        sample.tables.iter().map(|rows| rows.times.clone()).zip(anchors(sample)).collect()
+    };
+    let fitted = all(&case.context).into_iter().map(|(times, anchors)| RelativeTime::fit(&times, &anchors));
+    let pairs = fitted.zip(all(sample));
+    let relative: Vec<Vec<Vec<f32>>> = pairs
+        .map(|((recipe, own), (times, anchors))| if side == "context" { own } else { recipe.apply(&times, &anchors) })
+        .collect();
+    let task = case.made(estimator, side, "task").1;
+    member::assemble(sample, &case.made_of_all(estimator, side), &task, &relative).expect("tables fit together")
+}
+
+/// Our loops, and candle's operations.
+fn both() -> [Compute; 2] {
+    [Compute::processor(), Compute::operations()]
+}
+
+/// Each part, and recipe, network and averaging together, by our loops and by candle's operations. The likelihood of a
+/// power transform's exponent is flat around its best: in 32 bits the reference finds others when the rows are reversed. So
+/// its answers are ours where its exponents are given, and where both search in 64 bits.
+fn check(name: &str) {
+    for compute in both() {
+        let case = Case::read_for(name, compute);
+        let mut draws = case.draws();
+        let recipes = recorded(&case, &mut draws);
+        recipe(name, &case, &recipes);
+        network(name, &case, &recipes);
+        let together = |recipes: Recipes, draws: &mut dyn Dice, wanted: Vec<Vec<f32>>| {
+            let fitted = case.model.encode(recipes, &case.context, &case.labels, &case.options, draws);
+            let made = case.model.predict(&fitted.expect("it can be fitted"), &case.queries).expect("it answers");
+            let apart = distance(&made, &wanted);
+            println!("{name}: {apart}");
+            assert!(apart < TOLERANCE, "{name}: {apart}");
         };
-        let fitted = all(&case.context).into_iter().map(|(times, anchors)| RelativeTime::fit(&times, &anchors));
-        let pairs = fitted.zip(all(sample));
-        let relative: Vec<Vec<Vec<f32>>> = pairs
-            .map(
-                |((recipe, own), (times, anchors))| {
-                    if side == "context" { own } else { recipe.apply(&times, &anchors) }
-                },
-            )
-            .collect();
-        let task = case.made(estimator, side, "task").1;
-        member::assemble(sample, &case.made_of_all(estimator, side), &task, &relative).expect("tables fit together")
+        together(recipes, &mut draws, case.out());
+        let mut draws = case.draws();
+        let searched = Recipes::fit(&case.context, &case.labels, case.options.estimators, &mut draws);
+        together(searched, &mut draws, case.out_of_wide_search());
     }
 }
 
-/// Each part, and recipe, network and averaging together. With the power transform the answers differ as far as its
-/// exponents do.
-fn check(name: &str, tolerance: f32) {
-    let case = Case::read(name);
-    network(name, &case);
-    recipe(name, &case);
-    let fitted =
-        case.model.fit(&case.context, &case.labels, &case.options, &mut case.draws()).expect("it can be fitted");
-    let made = case.model.predict(&fitted, &case.queries).expect("it answers");
-    let apart = distance(&made, &case.out());
-    println!("{name}: {apart}");
-    assert!(apart < tolerance, "{name}: {apart}");
+#[test]
+fn fitting_and_answering_in_two_steps_gives_what_one_pass_gives() {
+    let names = ["one-table", "three-tables-numbers", "many-classes", "released-classes", "released-numbers"];
+    for (name, compute) in names.into_iter().flat_map(|name| both().map(|compute| (name, compute))) {
+        let case = Case::read_for(name, compute);
+        let keys = Keys { relationships: &case.options.relationships, hops: case.options.hops };
+        let target = Target::fit(&case.labels, case.options.estimators, &mut case.draws());
+        let labels = target.apply(&case.labels, 0);
+        let (context, asked) = (rows(&case, &case.context, 0, "context"), rows_of_queries(&case, 0));
+        let fitted = case.model.network.fit(&context, keys, &labels, &mut Seeded::new(5)).expect("it can be fitted");
+        let made = case.model.network.predict(&fitted, keys, std::slice::from_ref(&asked)).expect("it answers");
+        let joint = case.model.network.joint(&context, &asked, keys, &labels, &mut Seeded::new(5));
+        let apart = distance(&made, &joint.expect("it answers"));
+        println!("{name}: two steps and one: {apart}");
+        assert!(apart < 1e-5, "{name}: two steps and one differ by {apart}");
+    }
 }
 
 #[test]
 fn one_table() {
-    check("one-table", POWER_TOLERANCE);
+    check("one-table");
 }
 
 #[test]
 fn two_tables_and_numbers() {
-    check("two-tables-numbers", POWER_TOLERANCE);
+    check("two-tables-numbers");
+}
+
+#[test]
+fn one_table_and_numbers() {
+    check("one-table-numbers");
+}
+
+#[test]
+fn three_tables_two_hops_and_numbers() {
+    check("three-tables-numbers");
+}
+
+#[test]
+fn a_hierarchy_of_more_than_a_hundred_classes() {
+    check("hundred-classes");
 }
 
 #[test]
 fn three_tables_and_two_hops() {
-    check("three-tables", POWER_TOLERANCE);
+    check("three-tables");
 }
 
 #[test]
 fn more_classes_than_the_head_has() {
-    check("many-classes", POWER_TOLERANCE);
+    check("many-classes");
 }
 
 #[test]
 fn released_dimensions_with_classes() {
-    check("released-classes", TOLERANCE);
+    check("released-classes");
 }
 
 #[test]
 fn released_dimensions_with_numbers() {
-    check("released-numbers", TOLERANCE);
+    check("released-numbers");
 }
 
 /// The answers, as bits, to thirty-two queries in batches of `size` on `threads` threads.
@@ -179,6 +220,36 @@ fn released_dimensions_give_the_same_bits_in_every_batch() {
         let alone = case.model.predict(&fitted, std::slice::from_ref(query)).expect("it answers");
         assert!(alone[0].iter().map(|share| share.to_bits()).eq(wanted.iter().map(|share| share.to_bits())));
     }
+}
+
+#[test]
+fn a_kept_context_gives_the_same_bits_and_half_of_one_nothing() {
+    for name in ["three-tables", "hundred-classes", "two-tables-numbers"] {
+        let Case { context, labels, options, model, queries, .. } = &Case::read(name);
+        let seeded = || Seeded::new(3);
+        let fitted = model.fit(context, labels, options, &mut seeded()).expect("it can be fitted");
+        let bytes = fitted.kept().expect("it is on the processor");
+        let restore = |bytes: &[u8]| {
+            model.restore(context, labels, options, &mut seeded(), bytes).expect("the model takes the context")
+        };
+        let restored = restore(&bytes).expect("the bytes are a context");
+        assert_eq!(restored.bytes(), fitted.bytes());
+        let answers = |fitted: &FittedModel| -> Vec<u32> {
+            let answers = model.predict(fitted, queries).expect("it answers");
+            answers.into_iter().flatten().map(f32::to_bits).collect()
+        };
+        assert!(answers(&restored) == answers(&fitted), "{name}");
+        assert!(restore(&bytes[..bytes.len() - 1]).is_none());
+        assert!(restore(&[&bytes[..], &[0]].concat()).is_none());
+        assert!(restore(&[&[9], &bytes[1..]].concat()).is_none());
+    }
+}
+
+#[test]
+fn a_context_on_a_device_is_not_kept() {
+    let case = Case::read_for("one-table", Compute::operations());
+    let fitted = case.model.fit(&case.context, &case.labels, &case.options, &mut Seeded::new(3));
+    assert_eq!(fitted.expect("it can be fitted").kept(), None);
 }
 
 #[test]

@@ -52,8 +52,7 @@ impl Scale {
 
 impl Shape {
     /// Of a column that has been standardised.
-    pub(super) fn fit(column: &[f32], with_power: bool) -> Self {
-        let power = with_power.then(|| Power::fit(column));
+    pub(super) fn fit(column: &[f32], power: Option<Power>) -> Self {
         let values: Vec<f32> = column.iter().map(|value| power.map_or(*value, |power| power.apply(*value))).collect();
         let (lower, upper) = bounds(&values);
         Self { power, lower: narrow(lower), upper: narrow(upper) }
@@ -93,7 +92,7 @@ mod tests {
     fn outliers_are_bent_not_cut() {
         let mut column: Vec<f32> = (0..200u8).map(|step| f32::from(step % 7) - 3.0).collect();
         column[0] = 90.0;
-        let shape = Shape::fit(&column, false);
+        let shape = Shape::fit(&column, None);
         let (far, further) = (shape.apply(90.0), shape.apply(95.0));
         assert!(far < 20.0 && further > far, "{far}, {further}");
         assert!((shape.apply(2.0) - 2.0).abs() < 1e-6);

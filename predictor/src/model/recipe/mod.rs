@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use relational::Value;
 
 use columns::{Scale, Shape};
+use power::Power;
 pub(super) use relative::RelativeTime;
 pub(super) use target::Target;
 
@@ -39,6 +40,17 @@ pub(super) struct TableRecipe {
 impl TableRecipe {
     /// Fits the rows of a context's table. Only tables of the database have calendar fields.
     pub(super) fn fit(rows: &TableRows, has_calendar: bool, estimators: usize, dice: &mut dyn Dice) -> Self {
+        Self::fit_with(rows, has_calendar, estimators, dice, &|_, column| power::likeliest(column))
+    }
+
+    /// The same, with the exponent of each kept column, counted through, from elsewhere.
+    pub(super) fn fit_with(
+        rows: &TableRows,
+        has_calendar: bool,
+        estimators: usize,
+        dice: &mut dyn Dice,
+        exponent: &dyn Fn(usize, &[f32]) -> f64,
+    ) -> Self {
         let codes = rows.categories.iter().map(|column| codes(column)).collect();
         let mut recipe = Self { codes, has_calendar, kept: Vec::new(), shapes: Vec::new(), orders: Vec::new() };
         let mut scaled = Vec::new();
@@ -50,9 +62,13 @@ impl TableRecipe {
                 recipe.kept.push((index, scale));
             }
         }
-        let kinds = [false, true];
-        let shapes = kinds.iter().take(estimators);
-        recipe.shapes = shapes.map(|power| scaled.iter().map(|column| Shape::fit(column, *power)).collect()).collect();
+        recipe.shapes = vec![scaled.iter().map(|column| Shape::fit(column, None)).collect()];
+        if estimators > 1 {
+            let shape = |(place, column): (usize, &Vec<f32>)| {
+                Shape::fit(column, Some(Power::fit(column, |column| exponent(place, column))))
+            };
+            recipe.shapes.push(scaled.iter().enumerate().map(shape).collect());
+        }
         recipe.orders = shuffle::columns(recipe.kept.len(), estimators, dice);
         recipe
     }
