@@ -5,6 +5,8 @@
 //! The right factor is packed once into panels of sixteen columns, which stay in the fastest cache while six rows at a
 //! time pass over them.
 
+use std::hint::black_box;
+
 use rayon::prelude::*;
 
 use super::kernels::{Kernel, vectorised};
@@ -136,13 +138,19 @@ fn sums<const R: usize>(rows: [&[f32]; R], panel: &[[f32; PANEL]]) -> [[f32; PAN
 #[inline(always)]
 fn block<const R: usize>(x: &[f32], panel: &[f32], out: &mut [f32], place: Place) {
     let rows: [&[f32]; R] = std::array::from_fn(|row| &x[row * place.inputs + place.depth..]);
-    let made = sums(rows, panel.as_chunks::<PANEL>().0);
+    // Behind the barrier nothing of what follows is woven into the sums, or they leave the registers.
+    let made = black_box(sums(rows, panel.as_chunks::<PANEL>().0));
     for (row, made) in made.iter().enumerate() {
-        let mut whole = [0.0f32; PANEL];
         let out = &mut out[row * place.outputs + place.column..][..place.width];
-        whole[..place.width].copy_from_slice(out);
-        whole.iter_mut().zip(made).for_each(|(whole, made)| *whole += made);
-        out.copy_from_slice(&whole[..place.width]);
+        if let Some(out) = out.first_chunk_mut::<PANEL>() {
+            for column in 0..PANEL {
+                out[column] += made[column];
+            }
+        } else {
+            for (out, made) in out.iter_mut().zip(made) {
+                *out += made;
+            }
+        }
     }
 }
 
