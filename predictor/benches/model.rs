@@ -1,11 +1,15 @@
 //! `kumo-relational` on the weights and inputs of `scripts/golden/bench.py`, which times the reference package.
 
+#![expect(clippy::print_stdout, reason = "a benchmark says what it measured")]
+
+use std::fs;
 use std::hint::black_box;
 use std::path::Path;
+use std::time::Instant;
 
-use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use predictor::model::checkpoint::{Checkpoint, Part};
-use predictor::model::{FitOptions, Graph, Labels, Link, Model, Relationship, Sample, Seeded, TableRows};
+use predictor::model::{Compute, FitOptions, Graph, Labels, Link, Model, Relationship, Sample, Seeded, TableRows};
+use serde_json::json;
 
 const CONTEXT: usize = 1_000;
 const ORDERS: usize = 4;
@@ -42,12 +46,43 @@ fn sample(first: usize, count: usize) -> Sample {
     Sample { graph, tables: vec![users, orders], anchors: vec![Some(410_000 * HOUR); count], task }
 }
 
-fn model(name: &str) -> Option<Model> {
+fn model(name: &str) -> Model {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/model-bench").join(name);
-    Checkpoint::read(&folder, Part::Classifier).ok().map(|checkpoint| checkpoint.load().expect("it is whole"))
+    let checkpoint = Checkpoint::read(&folder, Part::Classifier).expect("scripts/golden/bench.py has made the weights");
+    checkpoint.load(&Compute::processor()).expect("it is whole")
 }
 
-fn bench(criterion: &mut Criterion) {
+/// Processor time of all threads so far, in milliseconds; 0 where the system is not Linux.
+#[expect(clippy::cast_precision_loss, reason = "a time for people")]
+fn processor_millis() -> f64 {
+    let threads = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let spent = threads.filter_map(|thread| {
+        let text = fs::read_to_string(thread.path().join("schedstat")).ok()?;
+        text.split(' ').next()?.parse::<u64>().ok()
+    });
+    spent.sum::<u64>() as f64 / 1e6
+}
+
+/// Prints the medians of some runs after a first one, as the script does.
+#[expect(clippy::disallowed_methods, reason = "a measurement reads the clock")]
+fn tell(name: &str, runs: usize, work: impl Fn()) {
+    work();
+    let (mut wall, mut processor): (Vec<f64>, Vec<f64>) = (0..runs)
+        .map(|_| {
+            let (start, spent) = (Instant::now(), processor_millis());
+            work();
+            (start.elapsed().as_secs_f64() * 1e3, processor_millis() - spent)
+        })
+        .unzip();
+    let median = |times: &mut Vec<f64>| {
+        times.sort_by(f64::total_cmp);
+        times[times.len() / 2]
+    };
+    let (wall, processor) = (median(&mut wall), median(&mut processor));
+    println!("{}", json!({ "name": name, "whole": wall, "processor": processor }));
+}
+
+fn main() {
     let options = FitOptions {
         relationships: vec![Relationship { child: 1, parent: 0 }],
         hops: 1,
@@ -58,23 +93,14 @@ fn bench(criterion: &mut Criterion) {
     let labels = Labels::Classes { count: 2, codes };
     let context = sample(0, CONTEXT);
     for name in ["released", "small"] {
-        let Some(model) = model(name) else {
-            eprintln!("no weights: run scripts/golden/bench.py first");
-            return;
-        };
-        let mut group = criterion.benchmark_group(name);
-        group.sample_size(10);
+        let model = model(name);
         let fit = || model.fit(&context, &labels, &options, &mut Seeded::new(1)).expect("it can be fitted");
-        group.bench_function(BenchmarkId::new("fit", CONTEXT), |bench| bench.iter(|| black_box(fit())));
+        tell(&format!("{name}/fit/{CONTEXT}"), 3, || drop(black_box(fit())));
         let fitted = fit();
         for count in [1, 32, 512] {
             let queries: Vec<Sample> = (CONTEXT..CONTEXT + count).map(|first| sample(first, 1)).collect();
-            let predict = || model.predict(&fitted, &queries).expect("it answers");
-            group.bench_function(BenchmarkId::new("predict", count), |bench| bench.iter(|| black_box(predict())));
+            let predict = || drop(black_box(model.predict(&fitted, &queries).expect("it answers")));
+            tell(&format!("{name}/predict/{count}"), 7, predict);
         }
-        group.finish();
     }
 }
-
-criterion_group!(benches, bench);
-criterion_main!(benches);

@@ -1,12 +1,16 @@
 #!/usr/bin/env python3
-"""Times the reference package, with the weights and the inputs that `cargo bench -p predictor --bench model` reads.
+"""Times the reference package on the weights and inputs that `cargo bench --bench model` reads (compare.py runs both).
 
-    venv/bin/python scripts/golden/bench.py target/model-bench && cargo bench -p predictor --bench model
+    venv/bin/python scripts/golden/bench.py target/model-bench 2       # threads
 
-Writes `released/classifier.pt` and `small/classifier.pt` into the folder. Inputs follow from row numbers and are the same
-in predictor/benches/model.rs: users with four numbers, four orders each with three numbers and a time, one hop.
+Writes `released/classifier.pt` and `small/classifier.pt` into the folder, and prints one JSON object per measurement:
+medians in milliseconds of whole calls (`whole`), of the network's part in them (`network`), and of the processor time of all
+threads (`processor`). Inputs follow from row
+numbers and are the same in predictor/benches/model.rs: users with four numbers, four orders each with three numbers and a
+time, one hop, one estimator.
 """
 
+import json
 import math
 import sys
 import time
@@ -63,19 +67,34 @@ def tables(first, count):
     return task, target, related
 
 
-def timed(work, runs):
-    """The median of several runs, in milliseconds."""
-    work()
-    times = []
-    for _ in range(runs):
+class Clock:
+    """How long calls take, and the network within them."""
+
+    def __init__(self, model):
+        self.forward, self.network = model._forward, 0.0
+        model._forward = self.run
+
+    def run(self, **arguments):
         start = time.perf_counter()
+        out = self.forward(**arguments)
+        self.network += time.perf_counter() - start
+        return out
+
+    def tell(self, name, work, runs):
         work()
-        times.append((time.perf_counter() - start) * 1e3)
-    return sorted(times)[len(times) // 2]
+        times = {"whole": [], "network": [], "processor": []}
+        for _ in range(runs):
+            self.network, start, spent = 0.0, time.perf_counter(), time.process_time()
+            work()
+            times["whole"].append((time.perf_counter() - start) * 1e3)
+            times["network"].append(self.network * 1e3)
+            times["processor"].append((time.process_time() - spent) * 1e3)
+        print(json.dumps({"name": name, **{kind: sorted(one)[runs // 2] for kind, one in times.items()}}), flush=True)
 
 
 def main():
     folder = Path(sys.argv[1])
+    torch.set_num_threads(int(sys.argv[2]))
     for name, dimensions in (("released", {}), ("small", TINY)):
         (folder / name).mkdir(parents=True, exist_ok=True)
         inner = weights.fill(_KumoRelational(num_classes=10, num_quantiles=0, **dimensions))
@@ -84,15 +103,13 @@ def main():
             model = KumoRelational(task="classification", pretrained=False, device="meta")
         model.models["classification"] = inner
         model.eval()
+        clock = Clock(model)
         task, target, related = tables(0, CONTEXT)
-        fit = timed(lambda: model.fit(task, target, related, num_hops=1), 3)
-        print(f"PyTorch {name}: fit {CONTEXT} {fit:.1f} ms", flush=True)
+        clock.tell(f"{name}/fit/{CONTEXT}", lambda: model.fit(task, target, related, num_hops=1), 3)
         for count in (1, 32, 512):
             asked, _, around = tables(CONTEXT, count)
-            took = timed(lambda: model.predict(asked, around), 5)
-            print(f"PyTorch {name}: predict {count} {took:.1f} ms", flush=True)
+            clock.tell(f"{name}/predict/{count}", lambda: model.predict(asked, around), 7)
 
 
 if __name__ == "__main__":
-    print(torch.get_num_threads(), "threads")
     main()
