@@ -49,6 +49,14 @@ pub enum Error {
         /// How many records there are.
         available: u64,
     },
+    /// The schema registry refuses us, or is none.
+    #[error("schema registry {url}: {reason}")]
+    Registry {
+        /// Its address.
+        url: String,
+        /// What is wrong and what to do.
+        reason: String,
+    },
     /// The broker refused, or a topic cannot be read.
     #[error("kafka, {what}: {reason}")]
     Kafka {

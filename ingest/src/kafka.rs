@@ -20,7 +20,7 @@ use rdkafka::message::Message;
 use rdkafka::{Offset, TopicPartitionList};
 use relational::Position;
 
-use crate::decode::{self, Tables};
+use crate::decode::{self, OwnedRecord, Tables};
 use crate::learning::Sample;
 use crate::{Delivery, Error, Source};
 use client::{Client, Log, client, discover, record};
@@ -44,6 +44,8 @@ pub struct KafkaSource {
     partitions: Vec<Partition>,
     positions: BTreeMap<Partition, i64>,
     merge: Merge,
+    /// A record that could not be delivered yet, with its lane.
+    held: Option<(usize, OwnedRecord)>,
     waker: SyncSender<()>,
     woken: Receiver<()>,
     refreshed: Instant,
@@ -92,6 +94,7 @@ impl KafkaSource {
             partitions,
             positions: BTreeMap::new(),
             merge: Merge::default(),
+            held: None,
             waker,
             woken,
             refreshed: Instant::now(),
@@ -165,6 +168,7 @@ impl KafkaSource {
         }
         self.consumer.assign(&assignment).map_err(|error| fault("assignment", &error))?;
         self.merge = Merge::new(self.lanes.len());
+        self.held = None;
         self.told = false;
         Ok(())
     }
@@ -281,6 +285,11 @@ impl KafkaSource {
         }
     }
 
+    fn is_behind(&self, lane: usize) -> bool {
+        let holds = self.held.as_ref().is_some_and(|(held, _)| *held == lane) && self.merge.is_live();
+        holds || self.merge.is_behind(lane)
+    }
+
     /// Moves what can go into the delivery.
     fn drain(&mut self, limit: usize, delivery: &mut Delivery) -> Result<usize, Error> {
         for index in 0..self.lanes.len() {
@@ -289,9 +298,13 @@ impl KafkaSource {
         let mut records = 0;
         // One record makes at most two changes.
         while records < limit && delivery.changes.len() + 2 <= limit.max(2) {
-            let Some((index, record)) = self.merge.take() else { break };
-            self.lanes[index].next = record.position.offset + 1;
-            decode::deliver(&self.tables, record, delivery);
+            let Some((index, record)) = self.held.take().or_else(|| self.merge.take()) else { break };
+            let offset = record.position.offset;
+            if let Some(record) = decode::deliver(&self.tables, record, delivery)? {
+                self.held = Some((index, record));
+                break;
+            }
+            self.lanes[index].next = offset + 1;
             records += 1;
             self.show(index)?;
         }
@@ -317,7 +330,7 @@ impl Source for KafkaSource {
         loop {
             self.events()?;
             let records = self.drain(limit, &mut delivery)?;
-            delivery.caught_up = self.merge.caught_up();
+            delivery.caught_up = self.held.is_none() && self.merge.caught_up();
             let remaining = deadline.saturating_duration_since(Instant::now());
             if records > 0 || remaining.is_zero() || (delivery.caught_up && !self.told) {
                 self.told = delivery.caught_up;
@@ -331,7 +344,7 @@ impl Source for KafkaSource {
         }
         let moved = self.lanes.iter().zip(before).filter(|(lane, before)| lane.next != *before);
         delivery.next = moved.map(|(lane, _)| at(&lane.partition, lane.next)).collect();
-        let behind = self.lanes.iter().enumerate().filter(|(index, _)| self.merge.is_behind(*index));
+        let behind = self.lanes.iter().enumerate().filter(|(index, _)| self.is_behind(*index));
         delivery.behind = behind.map(|(_, lane)| lane.partition.clone()).collect();
         Ok(delivery)
     }

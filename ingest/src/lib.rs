@@ -8,6 +8,7 @@ pub mod files;
 pub mod kafka;
 pub mod learning;
 pub mod ndjson;
+pub mod registry;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,6 +36,8 @@ pub struct Delivery {
     /// Topic and partition of those that have not been read to their end, while each partition's records come as they
     /// arrive. None while all partitions come in one order of time.
     pub behind: Vec<(Arc<str>, i32)>,
+    /// What the next record waits for, while it waits: a schema registry that gives no answer.
+    pub waiting: Option<String>,
 }
 
 /// Where changes come from.

@@ -29,6 +29,9 @@ use crate::{Delivery, Error, Source};
 /// Bytes of one line: hexadecimal digits and escapes make a record longer than it is.
 const LINE_BYTES_MAX: usize = 4 * RECORD_BYTES_MAX;
 
+/// How long a source that has to wait lets its caller wait before it asks again.
+const PAUSE: Duration = Duration::from_millis(100);
+
 /// Files of change records.
 pub struct ChangeFiles {
     tables: Arc<Tables>,
@@ -38,6 +41,8 @@ pub struct ChangeFiles {
     current: usize,
     reader: Option<BufReader<Box<dyn Read + Send>>>,
     line: Vec<u8>,
+    /// The record of the line before, while it could not be delivered.
+    held: Option<OwnedRecord>,
 }
 
 #[derive(Debug)]
@@ -73,7 +78,7 @@ impl ChangeFiles {
             files.push(ChangeFile { path: path.clone(), name, next: 0, from: 0 });
         }
         let topic = topic.map(Arc::from);
-        Ok(Self { tables, topic, files, current: 0, reader: None, line: Vec::new() })
+        Ok(Self { tables, topic, files, current: 0, reader: None, line: Vec::new(), held: None })
     }
 
     /// The first `limit` records of each file: to learn what they hold.
@@ -105,8 +110,11 @@ impl ChangeFiles {
         Ok(Sample { topics, records })
     }
 
-    /// Reads one line into the delivery; `false` at the end of the last file.
+    /// Reads one line into the delivery; `false` at the end of the last file, and when the line has to wait.
     fn step(&mut self, delivery: &mut Delivery) -> Result<bool, Error> {
+        if let Some(record) = self.held.take() {
+            return self.deliver(record, delivery);
+        }
         while let Some(file) = self.files.get_mut(self.current) {
             let reader = match &mut self.reader {
                 Some(reader) => reader,
@@ -129,15 +137,25 @@ impl ChangeFiles {
             if position.offset < file.from {
                 continue;
             }
-            file.from = file.next;
             match record(&self.line, position.clone(), self.topic.as_ref()) {
-                Ok(Some(record)) => decode::deliver(&self.tables, record, delivery),
+                Ok(Some(record)) => return self.deliver(record, delivery),
                 Ok(None) => {}
                 Err(why) => delivery.dead_letters.push(dead_letter(position, &why, &self.line)),
             }
+            file.from = file.next;
             return Ok(true);
         }
+        delivery.caught_up = true;
         Ok(false)
+    }
+
+    fn deliver(&mut self, record: OwnedRecord, delivery: &mut Delivery) -> Result<bool, Error> {
+        self.held = decode::deliver(&self.tables, record, delivery)?;
+        let delivered = self.held.is_none();
+        if let Some(file) = self.files.get_mut(self.current).filter(|_| delivered) {
+            file.from = file.next;
+        }
+        Ok(delivered)
     }
 }
 
@@ -150,20 +168,23 @@ impl Source for ChangeFiles {
         }
         self.current = 0;
         self.reader = None;
+        self.held = None;
         Ok(())
     }
 
-    fn poll(&mut self, limit: usize, _wait: Duration) -> Result<Delivery, Error> {
+    fn poll(&mut self, limit: usize, wait: Duration) -> Result<Delivery, Error> {
         let before: Vec<i64> = self.files.iter().map(|file| file.from).collect();
         let mut delivery = Delivery::default();
         let mut lines = 0;
         // One record makes at most two changes.
         while lines < limit && delivery.changes.len() + 2 <= limit.max(2) {
             if !self.step(&mut delivery)? {
-                delivery.caught_up = true;
                 break;
             }
             lines += 1;
+        }
+        if delivery.waiting.is_some() && lines == 0 {
+            std::thread::sleep(wait.min(PAUSE));
         }
         let moved = self.files.iter().zip(before).filter(|(file, before)| file.from != *before);
         let at = |file: &ChangeFile| Position { topic: Arc::clone(&file.name), partition: 0, offset: file.from };

@@ -25,6 +25,8 @@ pub struct Driver {
     pub sink: Option<Box<dyn Sink>>,
     /// What was done so far.
     pub counts: Counts,
+    /// What the source's next record waits for, if it does.
+    pub waiting: Option<String>,
     names: metrics::Names,
 }
 
@@ -65,7 +67,7 @@ impl Driver {
         let lateness = world.settings.source.lateness;
         let engine = Engine::open(Arc::clone(store), scorers, world.origin(), lateness)?;
         let names = metrics::Names::new(world);
-        let mut driver = Self { engine, source, sink, counts: Counts::default(), names };
+        let mut driver = Self { engine, source, sink, counts: Counts::default(), waiting: None, names };
         let publish = driver.engine.unpublished()?;
         driver.publish(Outcome { publish, counts: Counts::default() })?;
         Ok(driver)
@@ -83,6 +85,7 @@ impl Driver {
         let delivery = self.source.poll(limits::BATCH_CHANGES_MAX, wait)?;
         let caught_up = delivery.caught_up;
         self.names.delivered(&delivery);
+        self.waiting.clone_from(&delivery.waiting);
         if delivery.changes.is_empty() && delivery.dead_letters.is_empty() && delivery.next.is_empty() {
             self.engine.stand(delivery.behind);
         } else {

@@ -1,8 +1,8 @@
 //! `/metrics`, `/livez` and `/readyz`, and the signals that stop a run.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::Router;
@@ -25,6 +25,7 @@ pub struct Health {
     stop: AtomicBool,
     caught_up: AtomicBool,
     turned_at_seconds: AtomicU64,
+    waiting: Mutex<Option<String>>,
 }
 
 impl Health {
@@ -40,6 +41,11 @@ impl Health {
         if caught_up {
             self.caught_up.store(true, Ordering::Relaxed);
         }
+    }
+
+    /// What the source waits for, if it does: then we are not ready.
+    pub fn waits_for(&self, reason: Option<&str>) {
+        *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = reason.map(str::to_owned);
     }
 
     fn alive(&self) -> bool {
@@ -107,11 +113,14 @@ async fn livez(State(health): State<Arc<Health>>) -> (StatusCode, &'static str) 
     }
 }
 
-async fn readyz(State(health): State<Arc<Health>>) -> (StatusCode, &'static str) {
-    if health.alive() && health.caught_up.load(Ordering::Relaxed) {
-        (StatusCode::OK, "ready\n")
+async fn readyz(State(health): State<Arc<Health>>) -> (StatusCode, String) {
+    let waiting = health.waiting.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    if let Some(reason) = waiting {
+        (StatusCode::SERVICE_UNAVAILABLE, format!("waiting: {reason}\n"))
+    } else if health.alive() && health.caught_up.load(Ordering::Relaxed) {
+        (StatusCode::OK, "ready\n".into())
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "still catching up\n")
+        (StatusCode::SERVICE_UNAVAILABLE, "still catching up\n".into())
     }
 }
 

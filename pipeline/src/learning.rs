@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use ingest::kafka::KafkaSource;
 use ingest::learning::{LearnedTable, Sample, learn_tables, meanings};
@@ -13,13 +14,16 @@ use toml::{Table, Value};
 
 use crate::config::{RawSourceKind, Settings, SinkSettings};
 use crate::tables;
-use crate::world::{Failure, kafka_settings};
+use crate::world::{Failure, kafka_settings, registry};
 
 /// Records of each partition that are looked at.
 const RECORDS: usize = 500;
 
 /// Lines of each file that are looked at; they hold the records of several topics.
 const LINES: usize = 10_000;
+
+/// How long a start waits for a schema registry, as long as for brokers.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What was learnt.
 #[derive(Debug)]
@@ -116,7 +120,7 @@ fn learn(settings: &Settings) -> Result<Learned, Failure> {
 }
 
 /// The newest records of every topic, or the first of every file. What we write ourselves is no table.
-fn sample(settings: &Settings) -> Result<Sample, Failure> {
+pub(crate) fn sample(settings: &Settings) -> Result<Sample, Failure> {
     let source = &settings.source;
     let mut sample = match source.kind {
         RawSourceKind::Kafka => KafkaSource::sample(&kafka_settings(settings), RECORDS)?,
@@ -129,6 +133,9 @@ fn sample(settings: &Settings) -> Result<Sample, Failure> {
         let ours = |topic: &str| topic == letters || settings.tasks.iter().any(|task| task.topic == topic);
         sample.topics.retain(|topic| !ours(topic));
         sample.records.retain(|record| !ours(&record.origin.topic));
+    }
+    if let Some(registry) = registry(settings)? {
+        registry.unframe_sample(&mut sample, PATIENCE)?;
     }
     Ok(sample)
 }

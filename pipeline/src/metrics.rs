@@ -34,6 +34,7 @@ impl Names {
             .increment((delivery.changes.len() + delivery.dead_letters.len()) as u64);
         #[expect(clippy::cast_precision_loss, reason = "a gauge for people")]
         gauge!("foreshore_partitions_behind").set(delivery.behind.len() as f64);
+        gauge!("foreshore_source_waiting").set(f64::from(u8::from(delivery.waiting.is_some())));
         for (kind, count) in &delivery.set_aside {
             counter!("foreshore_records_set_aside_total", "kind" => *kind).increment(*count);
         }
@@ -111,6 +112,7 @@ pub fn describe() {
         "foreshore_records_rejected_total",
         "records refused and kept as dead letters, by topic and stage"
     );
+    describe_gauge!("foreshore_source_waiting", "1 while the next record waits for the schema registry");
     describe_counter!("foreshore_rows_applied_total", "row versions written, by table and operation");
     describe_counter!("foreshore_rows_late_total", "row versions that came after the watermark had passed, by table");
     describe_counter!("foreshore_dedupe_hits_total", "changes that changed nothing");

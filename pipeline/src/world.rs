@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use graph_store::{Keyspace, Options, Store};
-use ingest::decode::{Decoded, Record, decode};
+use ingest::decode::{OwnedRecord, Tables, deliver};
 use ingest::files::TableFiles;
 use ingest::kafka::{KafkaSettings, KafkaSource};
 use ingest::ndjson::ChangeFiles;
+use ingest::registry::Registry;
 use ingest::{Delivery, Source};
 use relational::{DeadLetter, EventTime, Schema};
 use sinks::{DeadLetterRecord, JsonLines, KafkaSink, Origin, ParquetSink, Sink, StoreId};
@@ -151,15 +152,24 @@ impl World {
         Ok(match source.kind {
             RawSourceKind::Files => Box::new(TableFiles::open(&self.table_files, Arc::clone(&self.schema))?),
             RawSourceKind::Changes => {
-                let tables = Arc::new(tables::topics(&self.settings, &self.schema)?);
+                let tables = Arc::new(self.topics()?);
                 let topic = source.topics.first().map(String::as_str);
                 Box::new(ChangeFiles::open(&source.files, topic, tables)?)
             }
             RawSourceKind::Kafka => {
-                let tables = Arc::new(tables::topics(&self.settings, &self.schema)?);
+                let tables = Arc::new(self.topics()?);
                 Box::new(KafkaSource::connect(kafka_settings(&self.settings), tables)?)
             }
         })
+    }
+
+    /// Which topic feeds which table, and where the schemas are.
+    ///
+    /// # Errors
+    ///
+    /// When a table's topic or a setting of the registry cannot be used.
+    pub(crate) fn topics(&self) -> Result<Tables, Failure> {
+        Ok(tables::topics(&self.settings, &self.schema)?.with_registry(registry(&self.settings)?.map(Arc::new)))
     }
 
     /// Decodes refused records with today's config.
@@ -173,27 +183,16 @@ impl World {
                 "rows of plain tables are not decoded again one by one; correct the file and replay into a new store";
             return Err(Failure::Usage(message.into()));
         }
-        let tables = tables::topics(&self.settings, &self.schema)?;
+        let tables = self.topics()?;
         let mut delivery = Delivery::default();
         for record in records {
             // With the attempt, which the next refusal raises.
             let headers = record.headers_to_send_back();
-            let letter = DeadLetter { headers, ..record.letter };
-            let record = Record {
-                origin: &letter.position,
-                position: &letter.position,
-                timestamp: letter.timestamp,
-                key: letter.key.as_deref(),
-                value: letter.value.as_deref(),
-                headers: &letter.headers,
-            };
-            match decode(&tables, &record) {
-                Ok(Decoded::Changes { changes, .. }) => delivery.changes.extend(changes),
-                Ok(_) => {}
-                Err(refusal) => {
-                    let refused = DeadLetter { stage: refusal.stage, reason: refusal.reason, ..letter };
-                    delivery.dead_letters.push(refused);
-                }
+            let DeadLetter { position, timestamp, key, value, .. } = record.letter;
+            let record = OwnedRecord { origin: position.clone(), position, timestamp, key, value, headers };
+            if deliver(&tables, record, &mut delivery)?.is_some() {
+                let reason = delivery.waiting.unwrap_or_default();
+                return Err(Failure::Usage(format!("nothing was replayed: {reason}")));
             }
         }
         Ok(delivery)
@@ -232,6 +231,11 @@ impl World {
             }
         })
     }
+}
+
+/// The schema registry, if the config names one.
+pub(crate) fn registry(settings: &Settings) -> Result<Option<Registry>, Failure> {
+    Ok(settings.source.registry.clone().map(Registry::new).transpose()?)
 }
 
 /// How to reach the source's topics.

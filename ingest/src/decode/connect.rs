@@ -107,6 +107,8 @@ impl Node {
             "boolean" => Encoding::Plain(DataType::Bool),
             "string" => Encoding::Plain(DataType::Text),
             "bytes" => Encoding::Bytes,
+            // Of several types: the value shows which.
+            "union" => Encoding::Bare,
             "array" => Encoding::List(Box::new(self.items.as_ref().map_or(Encoding::Bare, |items| items.encoding()))),
             _ => Encoding::Object,
         })

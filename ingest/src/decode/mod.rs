@@ -16,7 +16,8 @@ mod value;
 use relational::limits::RECORD_BYTES_MAX;
 use relational::{Change, DeadLetter, EventTime, Position, Stage};
 
-use crate::Delivery;
+use crate::registry::Unframed;
+use crate::{Delivery, Error};
 
 pub(crate) use json::{Row, clip, text_of};
 pub use learn::{Learned, learn};
@@ -45,9 +46,33 @@ pub fn decode(tables: &Tables, record: &Record<'_>) -> Result<Decoded, Refusal> 
     }
 }
 
-/// Decodes a record into a delivery: as changes, as one more of those set aside, or as a dead letter.
-pub(crate) fn deliver(tables: &Tables, record: OwnedRecord, delivery: &mut Delivery) {
-    match decode(tables, &record.as_record()) {
+/// Decodes a record into a delivery: as changes, as one more of those set aside, or as a dead letter. A record that has
+/// to wait comes back, and the delivery says what for.
+///
+/// # Errors
+///
+/// When the schema registry refuses us, or is none.
+pub fn deliver(tables: &Tables, record: OwnedRecord, delivery: &mut Delivery) -> Result<Option<OwnedRecord>, Error> {
+    delivery.waiting = None;
+    let unframed = tables.registry().map_or(Ok(Unframed::AsIs), |registry| registry.unframe(&record))?;
+    let decoded = match unframed {
+        Unframed::AsIs => decode(tables, &record.as_record()),
+        Unframed::Rewritten { key, value, key_trouble } => {
+            let read = Record { key: key.as_deref(), value: value.as_deref(), ..record.as_record() };
+            decode(tables, &read).map_err(|refusal| match key_trouble {
+                Some(trouble) => {
+                    Refusal { reason: format!("{}; the record's key: {trouble}", refusal.reason), ..refusal }
+                }
+                None => refusal,
+            })
+        }
+        Unframed::Refused(reason) => Err(Refusal::decode(reason)),
+        Unframed::Wait(reason) => {
+            delivery.waiting = Some(reason);
+            return Ok(Some(record));
+        }
+    };
+    match decoded {
         Ok(Decoded::Changes { changes, unknown_columns }) => {
             delivery.changes.extend(changes);
             if unknown_columns > 0 {
@@ -60,6 +85,7 @@ pub(crate) fn deliver(tables: &Tables, record: OwnedRecord, delivery: &mut Deliv
         }
         Err(refusal) => delivery.dead_letters.push(record.refused(refusal)),
     }
+    Ok(None)
 }
 
 /// Whether a record belongs beside the tables: a heartbeat, a transaction's begin or end, a schema change, a message.

@@ -100,11 +100,18 @@ impl Context<'_> {
     /// the record's key does not hold the table's key.
     pub(super) fn key_of_record(&self) -> Result<Option<Key>, Refusal> {
         let Some(bytes) = self.record.key.filter(|_| !self.table.key.is_empty()) else { return Ok(None) };
+        // A frame, or a number in bytes: no text begins with a zero.
+        if bytes.first() == Some(&0) {
+            return Ok(None);
+        }
         let Ok(text) = str::from_utf8(bytes) else { return Ok(None) };
         let opened: Result<Opened<&serde_json::value::RawValue>, _> = self.open(text, &self.topic.key_schema);
-        // A key that is no JSON was written by a string serializer.
+        // A key that is no JSON was written by a string serializer; but a damaged object is no text.
         let quoted = serde_json::Value::from(text).to_string();
-        let Ok(opened) = opened else { return self.scalar_key(&quoted, &Encoding::Bare) };
+        let Ok(opened) = opened else {
+            let is_damaged = text.trim_start().starts_with('{');
+            return if is_damaged { Ok(None) } else { self.scalar_key(&quoted, &Encoding::Bare) };
+        };
         let Some(payload) = opened.payload.map(serde_json::value::RawValue::get) else { return Ok(None) };
         if !matches!(Json::of(payload), Json::Object(_)) {
             return self.scalar_key(payload, &Encoding::Bare);
@@ -146,11 +153,12 @@ impl Context<'_> {
 
     /// The value's text.
     pub(super) fn text<'t>(&self, bytes: &'t [u8]) -> Result<&'t str, Refusal> {
-        str::from_utf8(bytes).map_err(|error| {
-            let hint =
-                if bytes.first() == Some(&0) { ": it looks like Avro with a schema registry's frame" } else { "" };
-            self.malformed(&format!("the value is not UTF-8 from byte {} on{hint}", error.valid_up_to()))
-        })
+        if bytes.first() == Some(&0) {
+            let why = "it begins with a schema registry's frame; say where that is: [source.registry] url = \"...\"";
+            return Err(self.malformed(why));
+        }
+        str::from_utf8(bytes)
+            .map_err(|error| self.malformed(&format!("the value is not UTF-8 from byte {} on", error.valid_up_to())))
     }
 
     /// The record is not what the topic's format says.

@@ -11,6 +11,7 @@ use rustc_hash::FxHashMap;
 use super::connect::Layout;
 use crate::Error;
 use crate::coerce::EpochUnit;
+use crate::registry::Registry;
 
 /// What Debezium writes for a column that it did not read, unless it is configured otherwise.
 pub const PLACEHOLDER: &str = "__debezium_unavailable_value";
@@ -79,6 +80,7 @@ pub struct Tables {
     schema: Arc<Schema>,
     mappings: Vec<(Mapping, Option<Regex>)>,
     unavailable: Vec<String>,
+    registry: Option<Arc<Registry>>,
     // Remembers lookups and parsed schemas; never changes an answer.
     topics: RwLock<FxHashMap<Arc<str>, Option<Arc<Topic>>>>,
 }
@@ -119,7 +121,8 @@ impl Tables {
             })?;
             compiled.push((mapping, pattern));
         }
-        let tables = Self { schema, mappings: compiled, unavailable: Vec::new(), topics: RwLock::default() };
+        let tables =
+            Self { schema, mappings: compiled, unavailable: Vec::new(), registry: None, topics: RwLock::default() };
         Ok(tables.with_placeholder(PLACEHOLDER))
     }
 
@@ -139,6 +142,17 @@ impl Tables {
             text,
         ];
         self
+    }
+
+    /// Sets where the schemas of framed records are.
+    #[must_use]
+    pub fn with_registry(mut self, registry: Option<Arc<Registry>>) -> Self {
+        self.registry = registry;
+        self
+    }
+
+    pub(super) fn registry(&self) -> Option<&Registry> {
+        self.registry.as_deref()
     }
 
     /// The schema.

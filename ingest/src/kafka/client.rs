@@ -13,7 +13,7 @@ use rdkafka::metadata::MetadataTopic;
 use relational::EventTime;
 
 use super::settings::{KafkaSettings, Selection};
-use super::{Partition, at, fault};
+use super::{KafkaSource, Partition, at, fault};
 use crate::Error;
 use crate::decode::OwnedRecord;
 
@@ -91,6 +91,20 @@ fn failure(client: &Client) -> Option<String> {
         drop(client.poll(Duration::from_millis(50)));
         heard()
     })
+}
+
+impl KafkaSource {
+    /// The names of all topics that the brokers show us, whatever the settings select.
+    ///
+    /// # Errors
+    ///
+    /// When no broker answers in time or lets us in, or a setting is wrong.
+    pub fn topics(settings: &KafkaSettings) -> Result<Vec<String>, Error> {
+        let client = client(settings, None)?;
+        let metadata = client.fetch_metadata(None, settings.connect_timeout);
+        let metadata = metadata.map_err(|error| fault(&format!("brokers `{}`", settings.brokers), &error))?;
+        Ok(metadata.topics().iter().map(|topic| topic.name().to_owned()).collect())
+    }
 }
 
 pub(super) fn record(message: &BorrowedMessage<'_>, partition: &Partition) -> OwnedRecord {

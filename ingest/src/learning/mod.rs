@@ -16,6 +16,7 @@ use crate::coerce::EpochUnit;
 use crate::decode::{self, Learned, OwnedRecord, learn};
 
 pub use meaning::{Meanings, meanings};
+pub use time::find as time_column;
 
 /// What the config says of a table, as far as learning has to know it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -15,7 +15,8 @@ const LIKELY: [&[&str]; 2] = [&["creat", "insert"], &["occur", "happen", "event"
 
 /// The time column: the only time that is not one of [`NOT_THE_EVENT`], or the likeliest of several by its name. With
 /// several equally likely there is none, and a note says so.
-pub(super) fn find(columns: &[LearnedColumn], key: &[String], notes: &mut Vec<String>) -> Option<String> {
+#[must_use]
+pub fn find(columns: &[LearnedColumn], key: &[String], notes: &mut Vec<String>) -> Option<String> {
     let is_time = |column: &&LearnedColumn| matches!(column.data_type, DataType::Time | DataType::Date);
     let candidates: Vec<&str> =
         columns.iter().filter(is_time).map(|column| column.name.as_str()).filter(|name| is_event(name, key)).collect();

@@ -3,6 +3,7 @@
 mod broker; // a real Kafka broker
 mod debezium_records; // real captures, decoded
 mod docs; // what the documentation shows is true: configs, commands
+mod evolution; // the schema changes while the program runs
 mod files; // where the repository's files are
 mod kafka_kills; // the program against that broker, killed again and again
 mod kafka_sink; // the Kafka sink against a real broker
@@ -10,6 +11,8 @@ mod kafka_source; // the Kafka source against that broker
 mod labels; // labels equal published tables
 mod learning; // configs that leave the tables to be learnt
 mod licences; // what we build on may be built on
+mod mutations; // real records, damaged at random
 mod program; // the program as a user runs it
+mod registry; // records whose schemas are in a registry
 mod report; // the report of a backtest in a real browser
 mod tidy; // rules of the house that no compiler keeps

@@ -42,6 +42,7 @@ pub(super) fn run(arguments: &Run) -> Result<(), Failure> {
         match driver.round(Some(now()), WAIT) {
             Ok(caught_up) => {
                 health.progressed(caught_up);
+                health.waits_for(driver.waiting.as_deref());
                 reached.store(driver.engine.watermark().0, Ordering::Relaxed);
                 if caught_up && arguments.until_caught_up {
                     break driver.due(Some(EventTime::MAX));

@@ -2,6 +2,7 @@
 
 mod device;
 mod raw;
+mod registry;
 mod report;
 mod settings;
 mod units;

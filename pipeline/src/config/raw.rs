@@ -64,6 +64,30 @@ pub(super) struct RawSource {
     /// Any librdkafka setting.
     #[serde(default)]
     pub options: IndexMap<String, Text>,
+    /// The schemas of framed records.
+    pub registry: Option<RawRegistry>,
+}
+
+/// `[source.registry]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawRegistry {
+    /// The address of a Confluent-compatible schema registry.
+    pub url: Text,
+    /// Who we are.
+    pub username: Option<Text>,
+    /// `${NAME}`: the variable that holds the password.
+    pub password: Option<String>,
+    /// The file that holds the password.
+    pub password_file: Option<Text>,
+    /// `${NAME}`: the variable that holds the token.
+    pub token: Option<String>,
+    /// The file that holds the token.
+    pub token_file: Option<Text>,
+    /// Certificates of authorities to trust instead of the system's.
+    pub ca_file: Option<Text>,
+    /// How long one question may take.
+    pub timeout: Option<Micros>,
 }
 
 /// The kinds of source.

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
+use ingest::registry::RegistrySettings;
 use predictor::in_context;
 use predictor::learn::Member;
 use relational::EventTime;
@@ -65,6 +66,8 @@ pub struct SourceSettings {
     pub lateness: i64,
     /// Any librdkafka setting.
     pub options: Vec<(String, String)>,
+    /// The schemas of framed records.
+    pub registry: Option<RegistrySettings>,
 }
 
 /// `[tasks.<name>]`
@@ -236,6 +239,7 @@ fn check_source(document: &Document, raw: &RawSource) -> Result<SourceSettings, 
         format,
         lateness: raw.lateness.map_or(0, |lateness| lateness.0),
         options: raw.options.iter().map(|(key, value)| (key.clone(), value.0.clone())).collect(),
+        registry: raw.registry.as_ref().map(|registry| super::registry::check(document, registry)).transpose()?,
     })
 }
 
