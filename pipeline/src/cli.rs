@@ -51,6 +51,8 @@ pub enum Format {
 pub enum Command {
     /// Stream a generated shop and payment database through the program and watch the riskiest customers.
     Demo(Demo),
+    /// Read a database's catalogue and write a config and a Debezium connector for it.
+    Init(crate::init::Init),
     /// Check a config: schema, tasks, what each task reads, and warnings.
     Check(Check),
     /// Keep scores fresh: read changes, update the graph, score, publish, until stopped.
@@ -152,7 +154,7 @@ pub struct Check {
     /// Where from.
     #[command(flatten)]
     pub common: Common,
-    /// Also connect to the brokers and decode a sample of each topic.
+    /// Also ask brokers and registry, and decode the newest records of each topic.
     #[arg(long)]
     pub online: bool,
     /// How to print the findings.

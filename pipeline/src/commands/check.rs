@@ -4,6 +4,7 @@ use predictor::lookahead;
 use relational::{AsOf, SemanticType, TaskKind};
 use serde_json::{Value as Json, json};
 
+use super::online;
 use crate::cli::{Check, Format};
 use crate::config::{Emit, RawSourceKind};
 use crate::driver::is_complete;
@@ -17,14 +18,14 @@ pub(super) fn check(arguments: &Check) -> Result<(), Failure> {
     let mut warnings = warnings(&world);
     warnings.extend(world.learned.iter().flat_map(|learned| learned.notes.clone()));
     warnings.extend(look_ahead(&world)?);
-    if arguments.online {
-        warnings.extend(online(&world)?);
-    }
+    let found = if arguments.online { Some(online::look(&world)?) } else { None };
+    warnings.extend(found.iter().flat_map(|found| found.warnings.clone()));
     if arguments.format == Format::Json {
         return Ok(output::print_json(&json!({
             "tables": tables_json(&world),
             "learned": world.learned.iter().flat_map(Learned::tables).collect::<Vec<_>>(),
             "tasks": world.plans.iter().map(|plan| task_json(&world, plan)).collect::<Vec<_>>(),
+            "online": found.as_ref().map(online::Findings::to_json),
             "warnings": warnings,
         }))?);
     }
@@ -37,6 +38,9 @@ pub(super) fn check(arguments: &Check) -> Result<(), Failure> {
     for plan in &world.plans {
         output::print_line(&format!("what `{}` reads, and so what makes its scores out of date:", plan.task.name))?;
         plan.read_set.describe().iter().try_for_each(|line| output::print_line(&format!("  {line}")))?;
+    }
+    if let Some(found) = &found {
+        found.print()?;
     }
     for warning in &warnings {
         output::print_line(&format!("warning: {warning}"))?;
@@ -183,31 +187,6 @@ fn look_ahead(world: &World) -> Result<Vec<String>, Failure> {
     for plan in &world.plans {
         let found = lookahead::of_task(&store, &plan.executor, at)?;
         warnings.extend(found.into_iter().map(|warning| format!("task `{}`: {warning}", plan.task.name)));
-    }
-    Ok(warnings)
-}
-
-/// Whether brokers answer and records decode: one round of the real source.
-fn online(world: &World) -> Result<Vec<String>, Failure> {
-    let mut source = world.source()?;
-    let mut warnings = Vec::new();
-    let mut seen = 0;
-    for _ in 0..50 {
-        let delivery = source.poll(relational::limits::BATCH_CHANGES_MAX, std::time::Duration::from_millis(200))?;
-        seen += delivery.changes.len();
-        warnings.extend(
-            delivery
-                .dead_letters
-                .iter()
-                .map(|letter| format!("{} would be refused: {}", letter.position, letter.reason)),
-        );
-        if delivery.caught_up || seen >= relational::limits::BATCH_CHANGES_MAX {
-            break;
-        }
-    }
-    warnings.truncate(20);
-    if seen == 0 {
-        warnings.push("the source answers, but no change was read within 10 s".into());
     }
     Ok(warnings)
 }

@@ -9,6 +9,7 @@ mod fine_tune;
 mod inspect;
 mod labels;
 mod model;
+mod online;
 mod questions;
 mod replay;
 mod report;
@@ -23,6 +24,7 @@ use clap::CommandFactory;
 
 use crate::cli::{Cli, Command, Format};
 use crate::demo;
+use crate::init;
 use crate::output;
 
 pub use crate::world::Failure;
@@ -35,6 +37,7 @@ pub use crate::world::Failure;
 pub fn dispatch(command: Command) -> Result<(), Failure> {
     match command {
         Command::Demo(arguments) => demo::demo(&arguments),
+        Command::Init(arguments) => init::init(&arguments),
         Command::Check(arguments) => check::check(&arguments),
         Command::Run(arguments) => run::run(&arguments),
         Command::Replay(arguments) => replay::replay(&arguments),
