@@ -125,6 +125,13 @@ impl Broker {
         (0..partitions).map(end).sum()
     }
 
+    /// Whether a topic is there and has been given a record.
+    pub(crate) fn has(&self, topic: &str) -> bool {
+        let consumer: BaseConsumer = self.config().create().expect("a consumer");
+        let end = consumer.fetch_watermarks(topic, 0, Duration::from_secs(5)).map(|(_, end)| end);
+        end.is_ok_and(|end| end > 0)
+    }
+
     /// What a client that is not ours reads in a topic, one line per record in this format of kcat.
     pub(crate) fn kcat(&self, topic: &str, format: &str) -> String {
         let address = self.address();
@@ -167,7 +174,7 @@ fn write(producer: &BaseProducer, topic: &str, records: &[Sent<'_>]) {
 }
 
 /// A free port whose successor is free too: the broker listens on both.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let free = || {
         let port = TcpListener::bind("127.0.0.1:0").ok()?.local_addr().ok()?.port();
         let both = port < 65_535 && TcpListener::bind(("127.0.0.1", port + 1)).is_ok();

@@ -12,6 +12,8 @@ mod labels; // labels equal published tables
 mod learning; // configs that leave the tables to be learnt
 mod licences; // what we build on may be built on
 mod mutations; // real records, damaged at random
+mod postgres; // a real database, and Debezium that reads it
+mod postgres_to_scores; // from that database to the scores
 mod program; // the program as a user runs it
 mod registry; // records whose schemas are in a registry
 mod report; // the report of a backtest in a real browser
