@@ -234,7 +234,7 @@ fn samples() -> Vec<OwnedRecord> {
 #[test]
 fn of_mutated_records_each_is_applied_set_aside_or_refused_with_its_place() {
     let (count, seed) = (number("FORESHORE_MUTATIONS", 20_000), number("FORESHORE_SEED", 1));
-    println!("{count} mutated records, FORESHORE_SEED={seed}");
+    eprintln!("{count} mutated records, FORESHORE_SEED={seed}");
     let stand = shop_registry();
     let folder = tempfile::tempdir().expect("a folder");
     let world = world(folder.path());
@@ -258,7 +258,7 @@ fn of_mutated_records_each_is_applied_set_aside_or_refused_with_its_place() {
 
     let (letters, reasons) = std::mem::take(&mut *letters.lock().expect("unpoisoned"));
     let fates = std::mem::take(&mut *fates.lock().expect("unpoisoned"));
-    println!("{fates:?}\nby reason: {reasons:#?}");
+    eprintln!("{fates:?}\nby reason: {reasons:#?}");
     assert_eq!(fates.applied + fates.refused + fates.set_aside, count);
     // The store refuses what the decoder could not know (a key that is too long): one change, one dead letter.
     let refused_by_store = letters - fates.refused;

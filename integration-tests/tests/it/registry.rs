@@ -10,12 +10,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ingest::decode::{Format, Mapping, OwnedRecord, Tables, deliver};
+use ingest::kafka::{KafkaSettings, KafkaSource};
 use ingest::learning::{LearnedTable, learn_tables};
 use ingest::ndjson::ChangeFiles;
 use ingest::registry::{Credentials, Registry, RegistrySettings, Secret};
 use ingest::{Delivery, Error, Source};
 use relational::{Cell, Change, Column, ColumnId, DataType, Key, Op, Position, Schema, Table, TableId, Value};
 
+use crate::broker::{Sent, shared};
 use crate::files::root;
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -345,4 +347,39 @@ fn the_same_changes_in_avro_and_in_json_make_the_same_tables_and_rows() {
     let table = |name: &str| learned.iter().position(|table| table.table == name).expect("learnt");
     let count = |name: &str| json.changes.iter().filter(|change| usize::from(change.table.0) == table(name)).count();
     assert_eq!((count("customers"), count("products"), count("orders")), (5, 3, 8));
+}
+
+#[test]
+fn a_source_keeps_its_place_while_the_registry_is_down() {
+    let broker = shared();
+    broker.create_topic("held.rows", 1);
+    let framed = String::from_utf8(row(1)).expect("small bytes");
+    let (before, after) = (r#"{"id":1,"name":"x"}"#, r#"{"id":2,"name":"x"}"#);
+    broker
+        .send("held.rows", &[Sent::new(0, 1, "1", before), Sent::new(0, 2, "7", &framed), Sent::new(0, 3, "2", after)]);
+    let stand = Stand::start();
+    stand.set("/schemas/ids/1", 503, "busy");
+    let settings = KafkaSettings::new(broker.address(), vec!["held.rows".into()], "held");
+    let tables = Arc::new(tables(Format::Upsert, stand.settings()));
+    let mut source = KafkaSource::connect(settings, tables).expect("the broker answers");
+    let mut offsets = Vec::new();
+    let deadline = Instant::now() + PATIENCE * 3;
+    let mut waits = 0;
+    loop {
+        assert!(Instant::now() < deadline, "it never goes on: {offsets:?}");
+        let delivery = source.poll(10, Duration::from_millis(100)).expect("the source goes on");
+        offsets.extend(delivery.changes.iter().map(|change| change.position.offset));
+        waits += usize::from(delivery.waiting.is_some());
+        if delivery.waiting.is_some() {
+            assert!(!delivery.caught_up && delivery.dead_letters.is_empty(), "{delivery:?}");
+            assert_eq!(offsets, [0], "nothing overtakes the record that waits");
+        }
+        if waits == 5 {
+            stand.set_schema(1, ROW);
+        }
+        if delivery.caught_up {
+            break;
+        }
+    }
+    assert_eq!((offsets.as_slice(), waits >= 5), ([0, 1, 2].as_slice(), true));
 }
