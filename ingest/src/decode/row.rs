@@ -109,7 +109,7 @@ impl Context<'_> {
         // A key that is no JSON was written by a string serializer; but a damaged object is no text.
         let quoted = serde_json::Value::from(text).to_string();
         let Ok(opened) = opened else {
-            let is_damaged = text.trim_start().starts_with('{');
+            let is_damaged = text.trim_start().starts_with("{\"");
             return if is_damaged { Ok(None) } else { self.scalar_key(&quoted, &Encoding::Bare) };
         };
         let Some(payload) = opened.payload.map(serde_json::value::RawValue::get) else { return Ok(None) };

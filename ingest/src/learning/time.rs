@@ -13,8 +13,8 @@ const NOT_THE_EVENT: [&str; 19] = [
 /// Parts of names from the surest on: the row came into being; something happened.
 const LIKELY: [&[&str]; 2] = [&["creat", "insert"], &["occur", "happen", "event", "transact"]];
 
-/// The time column: the only time that is not one of [`NOT_THE_EVENT`], or the likeliest of several by its name. With
-/// several equally likely there is none, and a note says so.
+/// The time column: the only time whose name speaks of no change, end or plan, or the likeliest of several by its name.
+/// With several equally likely there is none, and a note says so.
 #[must_use]
 pub fn find(columns: &[LearnedColumn], key: &[String], notes: &mut Vec<String>) -> Option<String> {
     let is_time = |column: &&LearnedColumn| matches!(column.data_type, DataType::Time | DataType::Date);

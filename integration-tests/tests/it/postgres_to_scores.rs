@@ -228,6 +228,16 @@ fn the_graph_equals_the_database_and_its_scores_leave() {
     run.wait().expect("it ends");
     until_equal(&program, &postgres);
 
+    let check: Json =
+        serde_json::from_str(&program.succeeds(&["check", "--online", "--format", "json"])).expect("JSON");
+    let topics = check["online"]["topics"].as_array().expect("topics");
+    assert!(
+        topics.len() == 3 && topics.iter().all(|topic| topic["refused"] == 0 && topic["has_schema"] == true),
+        "{check}"
+    );
+    let links = check["online"]["foreign_keys"].as_array().expect("foreign keys");
+    assert!(links.iter().any(|link| link["child"] == "orders" && link["pointing"] != 0), "{check}");
+
     assert_eq!(broker.written("e2e.dlq", 1), 0, "no record was refused: {}", broker.kcat("e2e.dlq", "%s\n"));
     let scores = broker.kcat("e2e.churn", "%k\n");
     assert!(scores.lines().count() > 20, "{scores}");

@@ -1,5 +1,7 @@
 //! `foreshore check`
 
+use std::collections::BTreeSet;
+
 use predictor::lookahead;
 use relational::{AsOf, SemanticType, TaskKind};
 use serde_json::{Value as Json, json};
@@ -20,6 +22,8 @@ pub(super) fn check(arguments: &Check) -> Result<(), Failure> {
     warnings.extend(look_ahead(&world)?);
     let found = if arguments.online { Some(online::look(&world)?) } else { None };
     warnings.extend(found.iter().flat_map(|found| found.warnings.clone()));
+    let mut said = BTreeSet::new();
+    warnings.retain(|warning| said.insert(warning.clone()));
     if arguments.format == Format::Json {
         return Ok(output::print_json(&json!({
             "tables": tables_json(&world),
