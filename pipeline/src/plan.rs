@@ -141,9 +141,13 @@ impl Plan {
         floor(here, generation.max(step)).min(point)
     }
 
-    /// When the category statistics of a context drawn at `point` are taken: every fourth refresh.
+    /// When the category statistics of a context drawn at `point` are taken: every fourth refresh; for `auto` when its
+    /// weights are learned, so that the examples that these are learned from are read in the same way.
     #[must_use]
     pub fn vocabulary_point(&self, point: EventTime) -> EventTime {
+        if self.relational.is_none() && self.member == Member::Auto {
+            return self.weights_point(point);
+        }
         let here = self.refresh_point(point);
         let step = here.since(self.refresh_point(here.plus(-1)));
         floor(here, step.saturating_mul(4)).min(point)

@@ -28,7 +28,7 @@ impl Scorer {
         point: EventTime,
         timeframe: usize,
     ) -> Result<Option<FittedContext>, predictor::Error> {
-        let Some(bank) = self.bank(point, timeframe)? else { return Ok(None) };
+        let Some(bank) = self.bank(point, point, timeframe)? else { return Ok(None) };
         let Bank { examples, classes, mut warnings, vocabulary } = bank;
         let seed = self.plan.context.seed;
         let (fitted, mix) = if self.plan.member == Member::Auto {
@@ -56,7 +56,8 @@ impl Scorer {
     }
 
     /// How much each expert of `auto` counts for the context drawn at `point`, whose examples are given: learned anew
-    /// as each generation of labels has matured.
+    /// as each generation of labels has matured. The contexts of a generation share a vocabulary, and so the features of
+    /// the examples that they have in common.
     fn mix(&self, point: EventTime, timeframe: usize, examples: &Examples) -> Result<Arc<Mix>, predictor::Error> {
         let learned_at = self.plan.weights_point(point);
         let name = (timeframe, learned_at);
@@ -72,14 +73,15 @@ impl Scorer {
         let mix = if learned_at == point {
             learn(examples)
         } else {
-            self.bank(learned_at, timeframe)?.map_or_else(Mix::safe, |bank| learn(&bank.examples))
+            self.bank(learned_at, point, timeframe)?.map_or_else(Mix::safe, |bank| learn(&bank.examples))
         };
         let mut mixes = self.mixes.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(Arc::clone(mixes.get_or_insert(name, || Arc::new(mix))))
     }
 
-    /// The examples of the context drawn at `point`; `None` when there is no labelled past.
-    fn bank(&self, point: EventTime, timeframe: usize) -> Result<Option<Bank>, predictor::Error> {
+    /// The examples of the context drawn at `point`, read with the vocabulary of the one drawn at `like`; `None` when
+    /// there is no labelled past.
+    fn bank(&self, point: EventTime, like: EventTime, timeframe: usize) -> Result<Option<Bank>, predictor::Error> {
         if let Some(ranker) = &self.plan.ranker {
             return self.bank_of_pairs(ranker, point);
         }
@@ -89,7 +91,7 @@ impl Scorer {
         if selection.examples.is_empty() {
             return Ok(None);
         }
-        let vocabulary = self.vocabulary(point)?;
+        let vocabulary = self.vocabulary(like)?;
         self.fill(executor.task().kind, selection, point, draw, vocabulary).map(Some)
     }
 

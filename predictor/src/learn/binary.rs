@@ -33,7 +33,8 @@ struct Learned {
     logistic: Logistic,
 }
 
-/// Fits what learns of a kind, or `last-k`, to examples in canonical order. Last come the held-out log-odds, as the context's shares have them.
+/// Fits what learns of a kind, or `last-k`, to examples in canonical order. Last come the held-out log-odds of the newest
+/// examples (of all, unless they are of trees), as the context's shares have them.
 pub(super) fn fit(kind: Option<Kind>, examples: &Examples, truths: &[bool]) -> (Binary, Report, Vec<f64>) {
     let recent = RecentBinary::fit(&examples.past, truths);
     let floor: Vec<f64> = examples.past.iter().map(|past| recent.logit(past)).collect();
@@ -53,7 +54,8 @@ pub(super) fn fit(kind: Option<Kind>, examples: &Examples, truths: &[bool]) -> (
             }
         },
     };
-    let shift = if examples.prior.is_some() { shift_to(prior, &logits, truths) } else { 0.0 };
+    let judged = &truths[truths.len() - logits.len()..];
+    let shift = if examples.prior.is_some() { shift_to(prior, &logits, judged) } else { 0.0 };
     (Binary { recent, learned, shift }, report, logits)
 }
 
@@ -105,7 +107,9 @@ fn learn(
     let signal = targets.iter().map(|target| standard.scale(*target)).collect();
     let learner = Learner::new(kind, examples, &[signal])?;
     let solved = learner.solve(&targets, Loss::Logistic)?;
-    let own = auroc(&solved.held_out, truths).expect("both classes are there");
+    let newest = truths.len() - solved.held_out.len();
+    let (judged, floor) = (&truths[newest..], &floor[newest..]);
+    let own = auroc(&solved.held_out, judged).ok_or("the newest examples are of one class")?;
     if own <= 0.5 {
         return Err(format!(
             "{} AUROC {own:.3} on {} examples and {} columns is no better than chance",
@@ -116,12 +120,12 @@ fn learn(
     }
     let blend = Blend::fit(&solved.held_out, floor);
     let scores: Vec<f64> = solved.held_out.iter().zip(floor).map(|(own, floor)| blend.score(*own, *floor)).collect();
-    let logistic = Logistic::fit(&scores, truths).ok_or("the held-out scores do not vary")?;
+    let logistic = Logistic::fit(&scores, judged).ok_or("the held-out scores do not vary")?;
     if !logistic.converged {
         return Err(format!("Platt scaling did not converge in {} steps", logistic.iterations));
     }
     let logits: Vec<f64> = scores.iter().map(|score| logistic.logit(*score)).collect();
-    judge(report, &logits, truths);
+    judge(report, &logits, judged);
     report.diagnostics.columns = learner.inputs.used();
     report.diagnostics.alpha = solved.alpha;
     report.diagnostics.floor_weight = blend.weight;

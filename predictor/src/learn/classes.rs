@@ -42,8 +42,8 @@ struct Expert {
     logistic: Logistic,
 }
 
-/// Fits what learns of a kind, or `last-k`, to examples in canonical order. Last come, for each of the [`Classes::questions`], the held-out
-/// log-odds.
+/// Fits what learns of a kind, or `last-k`, to examples in canonical order. Last come, for each of the
+/// [`Classes::questions`], the held-out log-odds of the newest examples (of all, unless they are of trees).
 pub(super) fn fit(
     kind: Option<Kind>,
     examples: &Examples,
@@ -113,8 +113,14 @@ fn learn(
     let logits: Vec<Vec<f64>> = fits.iter().map(Fit::logits).collect();
     let of_row = |row: usize| logits.iter().map(|logits| logits[row]).collect::<Vec<f64>>();
     let base = recent.base();
-    let held_out: Vec<Vec<f64>> = (0..labels.len()).map(|row| share_out(base.to_vec(), &asked, &of_row(row))).collect();
-    judge(report, &held_out, labels, u32::try_from(classes).expect("classes are counted in 32 bits"));
+    let held_out: Vec<Vec<f64>> =
+        (0..logits[0].len()).map(|row| share_out(base.to_vec(), &asked, &of_row(row))).collect();
+    judge(
+        report,
+        &held_out,
+        &labels[labels.len() - held_out.len()..],
+        u32::try_from(classes).expect("classes are counted in 32 bits"),
+    );
     describe(report, &learner.inputs, &fits, &found);
     let experts = fits.into_iter().map(|fit| fit.expert).collect();
     Ok((Learned { inputs: learner.inputs, experts, base: base.to_vec() }, logits))
@@ -130,12 +136,13 @@ struct Fit {
 impl Fit {
     /// `None` when the held-out scores are no better than chance; the reason when the solver fails.
     fn new(learner: &Learner, class: usize, target: &[f64], floor: &[Vec<f64>]) -> Result<Option<Self>, String> {
-        let truths: Vec<bool> = target.iter().map(|value| *value > 0.5).collect();
         let solved = learner.solve(target, Loss::Logistic)?;
+        let newest = target.len() - solved.held_out.len();
+        let truths: Vec<bool> = target[newest..].iter().map(|value| *value > 0.5).collect();
         if auroc(&solved.held_out, &truths).is_none_or(|area| area <= 0.5) {
             return Ok(None);
         }
-        let floor = floor_of(floor, class);
+        let floor = floor_of(&floor[newest..], class);
         let blend = Blend::fit(&solved.held_out, &floor);
         let scores: Vec<f64> =
             solved.held_out.iter().zip(&floor).map(|(own, floor)| blend.score(*own, *floor)).collect();

@@ -60,7 +60,7 @@ pub(super) enum Scorer {
 #[derive(Debug, Clone)]
 pub(super) struct Solved {
     pub(super) scorer: Scorer,
-    /// For each example the score by a fit that did not see it.
+    /// For each of the newest examples, for all by ridge regression, the score by a fit that did not see it.
     pub(super) held_out: Vec<f64>,
     /// The ridge penalty.
     pub(super) alpha: Option<f64>,

@@ -40,7 +40,8 @@ struct Learned {
     slope: f64,
 }
 
-/// Fits what learns of a kind, or `last-k`, to examples in canonical order. Last come the held-out scores: what [`Numbers::read_score`] takes.
+/// Fits what learns of a kind, or `last-k`, to examples in canonical order. Last come the held-out scores of the newest
+/// examples (of all, unless they are of trees): what [`Numbers::read_score`] takes.
 pub(super) fn fit(kind: Option<Kind>, examples: &Examples, numbers: &[f64]) -> (Numbers, Report, Vec<f64>) {
     let recent = Recent::fit_numbers(&examples.past, numbers);
     let floor: Vec<f64> = examples.past.iter().map(|past| recent.mean(past)).collect();
@@ -79,8 +80,10 @@ fn learn(
     let forward = |values: &[f64]| values.iter().map(|value| scale.transform.forward(*value)).collect::<Vec<f64>>();
     let learner = Learner::new(kind, examples, std::slice::from_ref(&standardised))?;
     let solved = learner.solve(&standardised, Loss::Squared)?;
+    let newest = numbers.len() - solved.held_out.len();
+    let (numbers, floor, standardised) = (&numbers[newest..], &floor[newest..], &standardised[newest..]);
     let own = Standard::fit(&solved.held_out);
-    let products = solved.held_out.iter().zip(&standardised).map(|(score, value)| own.scale(*score) * value);
+    let products = solved.held_out.iter().zip(standardised).map(|(score, value)| own.scale(*score) * value);
     let agreement = products.sum::<f64>() / count(numbers.len());
     if agreement <= 0.0 {
         return Err(format!(
@@ -93,14 +96,14 @@ fn learn(
     let blend = Blend::fit(&solved.held_out, &forward(floor));
     let scores: Vec<f64> =
         solved.held_out.iter().zip(forward(floor)).map(|(own, floor)| blend.score(*own, floor)).collect();
-    let slope = (dot(&scores, &standardised) / dot(&scores, &scores).max(f64::MIN_POSITIVE)).clamp(0.0, 1.0);
+    let slope = (dot(&scores, standardised) / dot(&scores, &scores).max(f64::MIN_POSITIVE)).clamp(0.0, 1.0);
     report.diagnostics.columns = learner.inputs.used();
     report.diagnostics.alpha = solved.alpha;
     report.diagnostics.floor_weight = blend.weight;
     let per_unit = blend.slope() * slope;
     let per_feature = solved.scorer.per_feature(&learner.inputs);
     report.weights = per_feature.iter().map(|weight| weight * per_unit).collect();
-    let residuals: Vec<f64> = scores.iter().zip(&standardised).map(|(score, value)| value - slope * score).collect();
+    let residuals: Vec<f64> = scores.iter().zip(standardised).map(|(score, value)| value - slope * score).collect();
     let spread = Spread::fit(&scores, &residuals);
     let learned = Learned { inputs: learner.inputs, scorer: solved.scorer, blend, slope };
     let points: Vec<f64> = scores.iter().map(|score| scale.back(slope * score + spread.offsets(*score)[4])).collect();

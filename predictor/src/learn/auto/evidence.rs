@@ -6,6 +6,7 @@ use super::super::examples::Targets;
 use super::super::fitted::Estimate;
 use super::super::metrics::count;
 use super::super::platt::{log_odds, probability};
+use super::correction::Outcome;
 
 /// Probabilities are held at this distance from 0 before their logarithm is taken.
 const SHARE_MIN: f64 = 1e-7;
@@ -87,9 +88,13 @@ impl Evidence {
         }
     }
 
-    /// Each example's mixed answer.
-    pub(super) fn mix(&self, weights: &[f64]) -> Vec<Vec<f64>> {
-        (0..self.targets.len()).map(|row| self.mix_row(weights, row)).collect()
+    /// The mixed log-odds of a binary target beside what came true. `fading` says how much each example counts.
+    pub(super) fn outcomes(&self, weights: &[f64], truths: &[bool], fading: &[f64]) -> Vec<Outcome> {
+        let outcome = |row: usize| {
+            let weight = self.weights[row] * fading[row];
+            Outcome { logit: self.mix_row(weights, row)[0], truth: truths[row], weight }
+        };
+        (0..truths.len()).map(outcome).collect()
     }
 
     fn mix_row(&self, weights: &[f64], row: usize) -> Vec<f64> {

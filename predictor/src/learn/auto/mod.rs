@@ -3,8 +3,10 @@
 //! An expert is a member of the family on so many of the newest examples. [`Mix::learn`] asks each of them at past
 //! points in time, with what had matured by then ([`folds`]), and finds the weights with the least loss ([`simplex`]) of
 //! the mixed answers ([`evidence`]): log-odds, logarithms of shares, or quantiles. The fewer outcomes there are, the
-//! nearer the weights stay to those of a safe mix.
+//! nearer the weights stay to those of a safe mix. Probabilities are then corrected for what the mix said of late and
+//! what came true ([`correction`]).
 
+mod correction;
 mod evidence;
 mod folds;
 mod simplex;
@@ -14,10 +16,11 @@ mod tests;
 use super::crosses::Crosses;
 use super::examples::{Examples, Past, Targets};
 use super::fitted::{Estimate, Fitted, Model, Part, Report};
-use super::metrics::{auroc, count};
-use super::platt::{Logistic, probability};
+use super::metrics::auroc;
+use super::platt::probability;
 use super::{FitError, Member, fit_member};
 use crate::context::RARE_FACTOR;
+use correction::Correction;
 use evidence::{Evidence, mixable, mixed, shares};
 use folds::folds;
 
@@ -26,31 +29,34 @@ use folds::folds;
 struct Expert {
     member: Member,
     examples: usize,
+    /// With fewer examples in all it is no other than another expert, or too rash, and is not asked.
+    least: usize,
     /// Its share of the safe mix.
     safe: f64,
 }
 
-/// The experts.
-const EXPERTS: [Expert; 4] = [
-    Expert { member: Member::LastK, examples: 1_000, safe: 0.2 },
-    Expert { member: Member::Baseline, examples: 1_000, safe: 0.4 },
-    Expert { member: Member::Baseline, examples: 4_000, safe: 0.2 },
-    Expert { member: Member::Trees, examples: usize::MAX, safe: 0.2 },
+/// The experts. Where labels are few, what was learned on other databases and the closed form err in different ways.
+const EXPERTS: [Expert; 5] = [
+    Expert { member: Member::LastK, examples: 1_000, least: 0, safe: 0.0 },
+    Expert { member: Member::Baseline, examples: 1_000, least: 0, safe: 0.5 },
+    Expert { member: Member::Baseline, examples: 4_000, least: 2_000, safe: 0.0 },
+    Expert { member: Member::Small, examples: 1_000, least: 0, safe: 0.5 },
+    Expert { member: Member::Trees, examples: usize::MAX, least: 1_000, safe: 0.0 },
 ];
 
 /// So many outcomes weigh as much as the safe mix.
-const SAFE_OUTCOMES: f64 = 100.0;
+const SAFE_OUTCOMES: f64 = 300.0;
 /// An expert with a smaller weight is left out.
-const WEIGHT_MIN: f64 = 0.03;
-/// What a logistic on the mix must save to be worth its two parameters, in nats times examples.
-const LOGISTIC_COST: f64 = 4.0;
+const WEIGHT_MIN: f64 = 0.04;
+/// For the correction outcomes count by so much less for each past point further back.
+const FADING: f64 = 0.5;
 
 /// How much each expert counts for a task, as of some point in time.
 #[derive(Debug, Clone)]
 pub struct Mix {
     weights: Vec<f64>,
-    /// Makes probabilities of mixed log-odds.
-    logistic: Option<Logistic>,
+    /// Of mixed log-odds.
+    correction: Correction,
     judged: Option<Judged>,
 }
 
@@ -65,14 +71,15 @@ struct Judged {
 #[derive(Debug, Clone)]
 pub(super) struct Mixed {
     parts: Vec<(f64, Fitted)>,
-    logistic: Option<Logistic>,
+    correction: Correction,
 }
 
 impl Mix {
     /// The mix for a task of which nothing is known yet.
     #[must_use]
     pub fn safe() -> Self {
-        Self { weights: EXPERTS.iter().map(|expert| expert.safe).collect(), logistic: None, judged: None }
+        let weights = EXPERTS.iter().map(|expert| expert.safe).collect();
+        Self { weights, correction: Correction::NONE, judged: None }
     }
 
     /// Learns the weights. The outcome of an example is known `matures_after` microseconds after its anchor; `seed`
@@ -84,16 +91,21 @@ impl Mix {
     pub fn learn(examples: &Examples, matures_after: i64, seed: u64) -> Result<Self, FitError> {
         examples.check()?;
         let examples = examples.canonical(seed);
-        let mut answers: Vec<Vec<Vec<f64>>> = vec![Vec::new(); EXPERTS.len()];
-        let mut asked: Vec<usize> = Vec::new();
+        let experts: Vec<usize> =
+            (0..EXPERTS.len()).filter(|place| EXPERTS[*place].least <= examples.features.rows()).collect();
+        let mut answers: Vec<Vec<Vec<f64>>> = vec![Vec::new(); experts.len()];
+        let (mut asked, mut fading) = (Vec::new(), Vec::new());
+        let mut counts = 1.0;
         for fold in folds(&examples, matures_after) {
             let matured = examples.select(&fold.matured.collect::<Vec<_>>());
-            for (answers, expert) in answers.iter_mut().zip(EXPERTS) {
+            for (answers, expert) in answers.iter_mut().zip(experts.iter().map(|place| EXPERTS[*place])) {
                 let fitted = fit_member(expert.member, &expert.context(&matured));
-                let answer = |row: usize| mixable(fitted.predict(examples.features.row(row), &examples.past[row]));
-                answers.extend(fold.asked.clone().map(answer));
+                let answer = |row: &usize| mixable(fitted.predict(examples.features.row(*row), &examples.past[*row]));
+                answers.extend(fold.asked.iter().map(answer));
             }
+            fading.extend(std::iter::repeat_n(counts, fold.asked.len()));
             asked.extend(fold.asked);
+            counts *= FADING;
         }
         if asked.is_empty() {
             return Ok(Self::safe());
@@ -103,42 +115,33 @@ impl Mix {
             Targets::Binary(_) => examples.prior.as_ref().map(|prior| prior[0]),
             _ => None,
         };
-        Ok(Self::of(&Evidence::new(answers, targets.clone(), prior), &targets, prior.is_some()))
+        Ok(Self::of(&experts, &Evidence::new(answers, targets.clone(), prior), &targets, &fading))
     }
 
-    fn of(evidence: &Evidence, targets: &Targets, resampled: bool) -> Self {
-        let safe = Self::safe();
-        let solution = simplex::minimise(&safe.weights, &|weights, gradient| evidence.loss(weights, gradient));
+    /// Of what these experts said. `fading` says how much each example counts for the correction.
+    fn of(experts: &[usize], evidence: &Evidence, targets: &Targets, fading: &[f64]) -> Self {
+        let safe: Vec<f64> = experts.iter().map(|place| EXPERTS[*place].safe).collect();
+        let solution = simplex::minimise(&safe, &|weights, gradient| evidence.loss(weights, gradient));
         if !solution.converged {
-            return safe;
+            return Self::safe();
         }
         let worth = evidence.worth();
         let share = worth / (worth + SAFE_OUTCOMES);
-        let weights = solution.weights.iter().zip(&safe.weights);
+        let weights = solution.weights.iter().zip(&safe);
         let mut weights: Vec<f64> = weights.map(|(found, safe)| share * found + (1.0 - share) * safe).collect();
         weights.iter_mut().filter(|weight| **weight < WEIGHT_MIN).for_each(|weight| *weight = 0.0);
         let total: f64 = weights.iter().sum();
         weights.iter_mut().for_each(|weight| *weight /= total);
-        let loss = evidence.loss(&weights, &mut vec![0.0; EXPERTS.len()]);
-        let mut mix = Self { weights, logistic: None, judged: Some(Judged { loss, auroc: None }) };
+        let loss = evidence.loss(&weights, &mut vec![0.0; weights.len()]);
+        let (mut judged, mut correction) = (Judged { loss, auroc: None }, Correction::NONE);
         if let Targets::Binary(truths) = targets {
-            let logits: Vec<f64> = evidence.mix(&mix.weights).into_iter().map(|answer| answer[0]).collect();
-            mix.judged = Some(Judged { loss, auroc: auroc(&logits, truths) });
-            if !resampled {
-                mix.calibrate(&logits, truths, loss);
-            }
+            let outcomes = evidence.outcomes(&weights, truths, fading);
+            judged.auroc = auroc(&outcomes.iter().map(|outcome| outcome.logit).collect::<Vec<f64>>(), truths);
+            correction = Correction::fit(&outcomes);
         }
-        mix
-    }
-
-    /// Keeps a logistic where it saves enough.
-    fn calibrate(&mut self, logits: &[f64], truths: &[bool], loss: f64) {
-        let Some(logistic) = Logistic::fit(logits, truths).filter(|logistic| logistic.converged) else { return };
-        let probabilities: Vec<f64> = logits.iter().map(|logit| probability(logistic.logit(*logit))).collect();
-        let curved = super::metrics::log_loss(&probabilities, truths).unwrap_or(f64::INFINITY);
-        if (loss - curved) * count(truths.len()) > LOGISTIC_COST {
-            self.logistic = Some(logistic);
-        }
+        let mut of_all = vec![0.0; EXPERTS.len()];
+        experts.iter().zip(weights).for_each(|(place, weight)| of_all[*place] = weight);
+        Self { weights: of_all, correction, judged: Some(judged) }
     }
 
     /// Fits the experts that count to a context.
@@ -168,15 +171,15 @@ impl Mix {
                 report.diagnostics.log_loss = Some(judged.loss);
             }
         }
-        let mixed = Mixed { parts, logistic: self.logistic.clone() };
+        let mixed = Mixed { parts, correction: self.correction };
         Fitted { crosses: Crosses::default(), answers: Member::Auto, model: Model::Mixed(mixed), report }
     }
 
     /// Everything that the mix adds to a fit, as bytes: equal bytes mean equal fits of equal contexts.
     #[must_use]
     pub fn fingerprint(&self) -> Vec<u8> {
-        let logistic = self.logistic.iter().flat_map(|logistic| [logistic.logit(0.0), logistic.logit(1.0)]);
-        self.weights.iter().copied().chain(logistic).flat_map(f64::to_le_bytes).collect()
+        let correction = [self.correction.slope, self.correction.shift];
+        self.weights.iter().copied().chain(correction).flat_map(f64::to_le_bytes).collect()
     }
 }
 
@@ -206,8 +209,7 @@ impl Mixed {
         let answer = mixed(answers.iter().map(|(weight, answer)| (*weight, answer.as_slice())));
         match kind.expect("a mix has parts") {
             Estimate::Binary(_) => {
-                let logit = self.logistic.as_ref().map_or(answer[0], |logistic| logistic.logit(answer[0]));
-                Estimate::Binary(probability(logit).clamp(1e-7, 1.0 - 1e-7))
+                Estimate::Binary(probability(self.correction.apply(answer[0])).clamp(1e-7, 1.0 - 1e-7))
             }
             Estimate::Classes(_) => Estimate::Classes(shares(&answer)),
             Estimate::Quantiles(mut values) => {

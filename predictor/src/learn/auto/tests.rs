@@ -1,8 +1,8 @@
 use relational::EventTime;
 
-use super::super::metrics::{self, auroc};
+use super::super::metrics::{self, auroc, count};
 use super::super::tests::{binary, classes, same_sign, sample, shuffled};
-use super::super::{Examples, Targets, fit};
+use super::super::{Examples, Matrix, Targets, fit};
 use super::*;
 
 /// Ten examples have the same anchor; an outcome is known three anchors later.
@@ -28,27 +28,92 @@ fn auto(context: &Examples) -> Fitted {
     Mix::learn(context, MATURES_AFTER, 5).unwrap().fit(context, 5).unwrap()
 }
 
+/// The log loss on fresh examples of `auto`, and of each other member, as means over so many draws.
+fn losses(problem: fn(usize, u64) -> Examples, rows: usize, draws: u32) -> (f64, Vec<f64>) {
+    let others = [Member::LastK, Member::Baseline, Member::Small, Member::Trees];
+    let (mut ours, mut alone) = (0.0, vec![0.0; others.len()]);
+    for draw in 1..=u64::from(draws) {
+        let (context, fresh) = (problem(rows, draw), problem(400, 100 + draw));
+        let loss = |fitted: &Fitted| {
+            metrics::log_loss(&probabilities(fitted, &fresh), truths(&fresh)).unwrap() / f64::from(draws)
+        };
+        ours += loss(&auto(&context));
+        alone.iter_mut().zip(others).for_each(|(sum, member)| *sum += loss(&fit(member, &context, 5).unwrap()));
+    }
+    (ours, alone)
+}
+
+const PROBLEMS: [fn(usize, u64) -> Examples; 3] = [
+    |rows, seed| binary(rows, 12, seed, 1.0),
+    same_sign,
+    // Almost nothing to learn.
+    |rows, seed| binary(rows, 12, seed, 30.0),
+];
+
 #[test]
-fn the_mix_is_not_worse_than_its_best_expert() {
-    let problems: [fn(usize, u64) -> Examples; 3] = [
-        |rows, seed| binary(rows, 12, seed, 1.0),
-        same_sign,
-        // Almost nothing to learn.
-        |rows, seed| binary(rows, 12, seed, 30.0),
-    ];
-    for (number, problem) in problems.iter().enumerate() {
-        // With sixty examples the mix is worse than its best expert (docs/predictor.md): this bounds it for one draw.
-        for (rows, tolerance) in [(60, 0.03), (800, 0.02)] {
-            let (context, fresh) = (problem(rows, 1), problem(1_000, 2));
-            let loss = |fitted: &Fitted| metrics::log_loss(&probabilities(fitted, &fresh), truths(&fresh)).unwrap();
-            let ours = auto(&context);
-            let alone =
-                [Member::LastK, Member::Baseline, Member::Trees].map(|member| fit(member, &context, 5).unwrap());
-            let best = alone.iter().map(loss).fold(f64::INFINITY, f64::min);
-            let found = loss(&ours);
-            assert!(found < best + tolerance, "problem {number}, {rows} rows: {found} for {best} by {}", ours.name());
+fn with_few_labels_the_mix_is_hardly_worse_than_the_best_member() {
+    for (number, problem) in PROBLEMS.into_iter().enumerate() {
+        for rows in [20, 60] {
+            let (ours, alone) = losses(problem, rows, 8);
+            let best = alone.iter().copied().fold(f64::INFINITY, f64::min);
+            assert!(ours < best + 0.02, "problem {number}, {rows} rows: {ours} for {alone:?}");
         }
     }
+}
+
+#[test]
+fn with_many_labels_the_mix_is_not_worse_than_the_best_member() {
+    for (number, problem) in PROBLEMS.into_iter().enumerate() {
+        let (ours, alone) = losses(problem, 1_200, 2);
+        let best = alone.iter().copied().fold(f64::INFINITY, f64::min);
+        assert!(ours < best + 0.01, "problem {number}: {ours} for {alone:?}");
+    }
+}
+
+/// Examples whose truths are drawn again from a rule that is told the place of the row.
+fn by_rule(rows: usize, seed: u64, rule: fn(&[f32], usize) -> bool) -> Examples {
+    let (examples, _) = sample(rows, 10, seed);
+    let truths = (0..rows).map(|row| rule(examples.features.row(row), row)).collect();
+    Examples { targets: Targets::Binary(truths), ..examples }
+}
+
+#[test]
+fn a_level_that_has_moved_is_followed() {
+    // The last column stays hidden: the rate falls from about three quarters to one half, and nothing tells.
+    let context = by_rule(2_000, 1, |row, place| {
+        let noisy = row[0] + 1.5 * row[9];
+        if place < 1_400 { noisy > -0.9 } else { noisy > 0.0 }
+    });
+    let hide = |examples: Examples| {
+        let mut features = Matrix::new(9);
+        (0..examples.features.rows()).for_each(|row| features.push_row(&examples.features.row(row)[..9]));
+        Examples { features, ..examples }
+    };
+    let fresh = hide(by_rule(2_000, 2, |row, _| row[0] + 1.5 * row[9] > 0.0));
+    let fitted = auto(&hide(context));
+    let given = probabilities(&fitted, &fresh);
+    let mean = given.iter().sum::<f64>() / 2_000.0;
+    assert!((mean - 0.5).abs() < 0.06, "{mean} by {}", fitted.name());
+}
+
+#[test]
+fn one_in_a_hundred_is_calibrated() {
+    let rare = |rows, seed| by_rule(rows, seed, |row, _| row[0] + row[1] + 0.6 * row[2] > 1.75);
+    let (context, fresh) = (rare(4_000, 1), rare(8_000, 2));
+    let happened = count(truths(&fresh).iter().filter(|truth| **truth).count()) / 8_000.0;
+    assert!((0.004..0.02).contains(&happened), "{happened}");
+    let given = probabilities(&auto(&context), &fresh);
+    let mean = given.iter().sum::<f64>() / 8_000.0;
+    assert!((0.6..1.6).contains(&(mean / happened)), "{mean} for {happened}");
+    let alone = probabilities(&fit(Member::Baseline, &context, 5).unwrap(), &fresh);
+    let loss = |given: &[f64]| metrics::log_loss(given, truths(&fresh)).unwrap();
+    assert!(loss(&given) < loss(&alone) + 0.002, "{} for {}", loss(&given), loss(&alone));
+    // A quarter of the same examples, by preference of the true ones.
+    let kept: Vec<usize> = (0..4_000).filter(|row| truths(&context)[*row] || row % 40 == 0).collect();
+    let prior = count(truths(&context).iter().filter(|truth| **truth).count()) / 4_000.0;
+    let chosen = Examples { prior: Some(vec![prior]), ..context.select(&kept) };
+    let mean = probabilities(&auto(&chosen), &fresh).iter().sum::<f64>() / 8_000.0;
+    assert!((0.5..2.0).contains(&(mean / happened)), "{mean} for {happened}");
 }
 
 #[test]
@@ -64,7 +129,7 @@ fn shuffled_outcomes_give_even_chances() {
 #[test]
 fn experts_that_see_more_get_the_weight() {
     let name = auto(&same_sign(2_000, 1)).name();
-    assert!(name.starts_with("auto (trees 0.9"), "{name}");
+    assert!(name.starts_with("auto (trees 0."), "{name}");
 }
 
 #[test]
@@ -82,7 +147,7 @@ fn numbers_and_classes_are_mixed_too() {
         })
         .collect();
     assert!(metrics::mean_absolute_error(&medians, &hidden).unwrap() < 0.1, "{}", fitted.name());
-    let fitted = auto(&classes(800, 1));
+    let fitted = auto(&classes(1_200, 1));
     let Estimate::Classes(shares) = fitted.predict(&[0.9, -0.5, -0.5, 0.0, 0.0, 0.0], &Past::default()) else {
         panic!("classes")
     };
@@ -90,13 +155,19 @@ fn numbers_and_classes_are_mixed_too() {
 }
 
 #[test]
-fn the_order_of_examples_changes_no_bit() {
-    let examples = binary(500, 10, 1, 1.0);
-    let (one, other) = (auto(&examples), auto(&shuffled(&examples)));
+fn the_order_of_examples_and_the_number_of_threads_change_no_bit() {
+    let examples = binary(1_100, 10, 1, 1.0);
+    let again = shuffled(&examples);
+    let (one, other) = std::thread::scope(|scope| {
+        let one = scope.spawn(|| auto(&examples));
+        let other = scope.spawn(|| auto(&again));
+        (one.join().unwrap(), other.join().unwrap())
+    });
     let bits = |fitted: &Fitted| probabilities(fitted, &examples).iter().map(|p| p.to_bits()).collect::<Vec<_>>();
+    assert_eq!(bits(&one), bits(&auto(&examples)));
     assert_eq!(bits(&one), bits(&other));
     let mix = |examples| Mix::learn(examples, MATURES_AFTER, 5).unwrap().fingerprint();
-    assert_eq!(mix(&examples), mix(&shuffled(&examples)));
+    assert_eq!(mix(&examples), mix(&again));
 }
 
 #[test]
@@ -112,12 +183,13 @@ fn no_expert_is_asked_before_its_examples_had_matured() {
     let folds = folds(&examples, MATURES_AFTER);
     assert_eq!(folds.len(), 4);
     for fold in &folds {
-        let first = examples.anchors[fold.asked.start];
+        let first = examples.anchors[fold.asked[0]];
         let newest = examples.anchors[fold.matured.end - 1];
         assert!(newest.plus(MATURES_AFTER) <= first && first.since(newest) == MATURES_AFTER);
-        assert!(fold.asked.start == 0 || examples.anchors[fold.asked.start - 1] < first);
+        assert!(fold.asked.is_sorted_by(|one, next| one < next));
+        assert!(fold.asked[0] == 0 || examples.anchors[fold.asked[0] - 1] < first);
     }
-    assert!(folds.windows(2).all(|pair| pair[1].asked.end == pair[0].asked.start));
+    assert!(folds.windows(2).all(|pair| pair[1].asked.last() < pair[0].asked.first()));
     let never = super::folds(&examples, EventTime::DAY);
     assert!(never.is_empty());
 }
