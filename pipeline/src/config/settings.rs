@@ -318,7 +318,7 @@ fn check_task(
     (app, device): (&str, Device),
 ) -> Result<TaskSettings, ConfigError> {
     let path = |key| ["tasks", name, key];
-    let model = raw.model.clone().unwrap_or_else(|| Member::Baseline.name().into());
+    let model = raw.model.clone().unwrap_or_else(|| Member::Auto.name().into());
     let models: Vec<&str> = Member::ALL.iter().map(|member| member.name()).chain([in_context::NAME]).collect();
     known(document, &path("model"), "model", &model, &models)?;
     if let Some(policy) = &raw.context_policy {

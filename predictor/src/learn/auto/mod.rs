@@ -35,12 +35,12 @@ struct Expert {
     safe: f64,
 }
 
-/// The experts. Where labels are few, what was learned on other databases and the closed form err in different ways.
+/// The experts. Where labels are few, what the network learned on other databases is worth more than they are.
 const EXPERTS: [Expert; 5] = [
     Expert { member: Member::LastK, examples: 1_000, least: 0, safe: 0.0 },
-    Expert { member: Member::Baseline, examples: 1_000, least: 0, safe: 0.5 },
+    Expert { member: Member::Baseline, examples: 1_000, least: 0, safe: 0.0 },
     Expert { member: Member::Baseline, examples: 4_000, least: 2_000, safe: 0.0 },
-    Expert { member: Member::Small, examples: 1_000, least: 0, safe: 0.5 },
+    Expert { member: Member::Small, examples: 1_000, least: 0, safe: 1.0 },
     Expert { member: Member::Trees, examples: usize::MAX, least: 1_000, safe: 0.0 },
 ];
 
