@@ -162,7 +162,9 @@ fn tuned_network(
     schema: &Schema,
     document: &Document,
 ) -> Result<Option<Arc<TunedNetwork>>, ConfigError> {
-    let Some(folder) = settings.weights.as_ref().filter(|_| member == Member::Small) else { return Ok(None) };
+    let Some(folder) = settings.weights.as_ref().filter(|_| matches!(member, Member::Small | Member::Auto)) else {
+        return Ok(None);
+    };
     let read = tuned::read(folder, &pql::print(task, schema));
     let wrong = |error: tuned::TunedError| {
         let error = document.error(&["tasks", settings.name.as_str(), "weights"], error.to_string());

@@ -167,7 +167,9 @@ pub fn read(folder: &Path, query: &str) -> Result<TunedNetwork, TunedError> {
     if digest_text(digest) != record.weights {
         return Err(wrong(&file, format!("it is not the file that {RECORD} was written with")));
     }
-    Ok(TunedNetwork { network: Corrector::new(&weights), digest })
+    let until = EventTime::parse(&record.until)
+        .ok_or_else(|| wrong(&folder.join(RECORD), format!("`{}` is no time", record.until)))?;
+    Ok(TunedNetwork { network: Corrector::fine_tuned(&weights, until), digest })
 }
 
 fn bytes_of(file: &Path) -> Result<Vec<u8>, TunedError> {

@@ -6,6 +6,7 @@ use lru::LruCache;
 use predictor::context::Selection;
 use predictor::features::Vocabulary;
 use predictor::learn::{self, Examples, Matrix, Member, Mix};
+use predictor::small::Corrector;
 use relational::{AsOf, EventTime, TaskKind, Value};
 
 use super::digest::{context_id, digest_key};
@@ -21,6 +22,12 @@ pub(super) struct Bank {
     pub(super) vocabulary: Arc<Vocabulary>,
 }
 
+/// Whether the times are so many microseconds apart.
+fn spans(times: &[EventTime], span: i64) -> bool {
+    let (oldest, newest) = (times.iter().min(), times.iter().max());
+    oldest.zip(newest).is_some_and(|(oldest, newest)| newest.since(*oldest) >= span)
+}
+
 impl Scorer {
     /// Fits the context drawn at `point` for one timeframe.
     pub(super) fn fit_features(
@@ -28,22 +35,25 @@ impl Scorer {
         point: EventTime,
         timeframe: usize,
     ) -> Result<Option<FittedContext>, predictor::Error> {
-        let Some(bank) = self.bank(point, point, timeframe)? else { return Ok(None) };
+        let Some(bank) = self.bank(point, point, timeframe, None)? else { return Ok(None) };
         let Bank { examples, classes, mut warnings, vocabulary } = bank;
         let seed = self.plan.context.seed;
-        let (fitted, mix) = if self.plan.member == Member::Auto {
+        let tuned = self.plan.tuned.as_ref();
+        // What a fit is of besides its examples.
+        let mut digest = tuned.map_or_else(Vec::new, |tuned| tuned.digest.to_le_bytes().to_vec());
+        let fitted = if self.plan.member == Member::Auto {
             let mix = self.mix(point, timeframe, &examples)?;
-            (mix.fit(&examples, seed), mix.fingerprint())
-        } else if let Some(tuned) = &self.plan.tuned {
-            (learn::fit_small(&examples, seed, &tuned.network), tuned.digest.to_le_bytes().to_vec())
+            digest.extend(mix.fingerprint());
+            mix.fit(&examples, seed, &self.network())
+        } else if let Some(tuned) = tuned {
+            learn::fit_small(&examples, seed, &tuned.network)
         } else {
-            (learn::fit(self.plan.member, &examples, seed), Vec::new())
+            learn::fit(self.plan.member, &examples, seed)
         };
         let fitted = fitted.expect("a selection makes consistent examples");
-        let own = self.plan.tuned.is_some() && fitted.member() == Member::Small;
-        let name: Arc<str> = Arc::from(fitted.name() + if own { " (fine-tuned)" } else { "" });
+        let name: Arc<str> = Arc::from(fitted.name());
         warnings.extend(fitted.fallback().map(|reason| format!("fell back to {name}: {reason}")));
-        let id = context_id(&self.plan, timeframe, &examples, &mix);
+        let id = context_id(&self.plan, timeframe, &examples, &digest);
         let count = u32::try_from(examples.anchors.len()).unwrap_or(u32::MAX);
         let answerer = match &self.plan.ranker {
             Some(ranker) => Answerer::Ranking(self.ranked(ranker, point, fitted, name, vocabulary)?),
@@ -53,6 +63,11 @@ impl Scorer {
             }
         };
         Ok(Some(FittedContext { id, point, examples: count, warnings, answerer, classes }))
+    }
+
+    /// The network of `foreshore-small`.
+    fn network(&self) -> Corrector {
+        self.plan.tuned.as_ref().map_or_else(Corrector::shipped, |tuned| tuned.network.clone())
     }
 
     /// How much each expert of `auto` counts for the context drawn at `point`, whose examples are given: learned anew
@@ -68,28 +83,38 @@ impl Scorer {
         let task = self.plan.timeframes[timeframe].task();
         let matures_after = task.matures_after(self.store.schema());
         let learn = |examples: &Examples| {
-            Mix::learn(examples, matures_after, self.plan.context.seed).expect("a selection makes consistent examples")
+            let mix = Mix::learn(examples, matures_after, self.plan.context.seed, &self.network());
+            mix.expect("a selection makes consistent examples")
         };
-        let mix = if learned_at == point {
+        let mix = if learned_at == point && spans(&examples.anchors, matures_after) {
             learn(examples)
         } else {
-            self.bank(learned_at, point, timeframe)?.map_or_else(Mix::safe, |bank| learn(&bank.examples))
+            let bank = self.bank(learned_at, point, timeframe, Some(matures_after))?;
+            bank.map_or_else(Mix::safe, |bank| learn(&bank.examples))
         };
         let mut mixes = self.mixes.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(Arc::clone(mixes.get_or_insert(name, || Arc::new(mix))))
     }
 
     /// The examples of the context drawn at `point`, read with the vocabulary of the one drawn at `like`; `None` when
-    /// there is no labelled past.
-    fn bank(&self, point: EventTime, like: EventTime, timeframe: usize) -> Result<Option<Bank>, predictor::Error> {
+    /// there is no labelled past. They are to span so many microseconds at least, if any are given: where they do not, as
+    /// many are added that were known before the oldest.
+    fn bank(
+        &self,
+        point: EventTime,
+        like: EventTime,
+        timeframe: usize,
+        span: Option<i64>,
+    ) -> Result<Option<Bank>, predictor::Error> {
         if let Some(ranker) = &self.plan.ranker {
             return self.bank_of_pairs(ranker, point);
         }
         let draw = self.draws.at(&self.store, Drawn::Context, point)?;
         let executor = &self.plan.timeframes[timeframe];
-        let selection = self.select(executor, point, draw)?;
-        if selection.examples.is_empty() {
-            return Ok(None);
+        let mut selection = self.select(executor, point, draw)?;
+        let Some((oldest, newest)) = selection.anchors else { return Ok(None) };
+        if span.is_some_and(|span| newest.since(oldest) < span) {
+            selection = selection.with_earlier(self.select(executor, oldest, draw)?);
         }
         let vocabulary = self.vocabulary(like)?;
         self.fill(executor.task().kind, selection, point, draw, vocabulary).map(Some)

@@ -8,6 +8,8 @@ mod own;
 mod refresh;
 mod windowed;
 
+use std::collections::BTreeMap;
+
 use graph_store::Store;
 use relational::limits::CONTEXT_EXAMPLES_MAX;
 use relational::{AsOf, EventTime, Key, TaskKind, Value};
@@ -88,6 +90,26 @@ pub struct Selection {
     pub anchors: Option<(EventTime, EventTime)>,
     /// How many labelled candidates the examples were chosen from.
     pub candidates: u64,
+}
+
+impl Selection {
+    /// Together with what was chosen at an earlier time; shares are weighed by the examples.
+    #[must_use]
+    pub fn with_earlier(mut self, earlier: Self) -> Self {
+        let sizes = [self.examples.len(), earlier.examples.len()].map(crate::learn::count);
+        let mut prior: BTreeMap<Value, f64> = BTreeMap::new();
+        for (shares, size) in [(self.prior, sizes[0]), (earlier.prior, sizes[1])] {
+            for (class, share) in shares {
+                *prior.entry(class).or_default() += share * size / (sizes[0] + sizes[1]);
+            }
+        }
+        self.prior = prior.into_iter().collect();
+        self.examples.extend(earlier.examples);
+        self.anchors =
+            self.anchors.map(|(oldest, newest)| (earlier.anchors.map_or(oldest, |(first, _)| first), newest));
+        self.candidates += earlier.candidates;
+        self
+    }
 }
 
 /// Candidates that are looked at for each wanted example, where examples are not simply the most recent.

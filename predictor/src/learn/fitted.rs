@@ -155,11 +155,12 @@ impl Fitted {
     }
 
     /// The member that answers, by name; for a mix with its experts and how much each counts:
-    /// `auto (baseline 0.62, trees 0.38)`.
+    /// `auto (baseline 0.62, trees 0.38)`, and with weights of the task's own `foreshore-small (fine-tuned)`.
     #[must_use]
     pub fn name(&self) -> String {
         match &self.model {
             Model::Mixed(mixed) => format!("{} ({})", self.answers.name(), mixed.describe()),
+            Model::Corrected(corrected) if corrected.is_fine_tuned() => format!("{} (fine-tuned)", self.answers.name()),
             _ => self.answers.name().to_owned(),
         }
     }

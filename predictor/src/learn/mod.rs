@@ -155,7 +155,7 @@ const TREES_EXAMPLES_MIN: usize = 300;
 pub fn fit(member: Member, examples: &Examples, seed: u64) -> Result<Fitted, FitError> {
     examples.check()?;
     let examples = examples.canonical(seed);
-    Ok(fit_member(member, &examples))
+    Ok(fit_member(member, &examples, &Corrector::shipped()))
 }
 
 /// As [`fit`], `foreshore-small` with a network of one's own.
@@ -168,14 +168,14 @@ pub fn fit_small(examples: &Examples, seed: u64, network: &Corrector) -> Result<
     Ok(fit_crossed(&examples.canonical(seed), |examples| small::fit(examples, network)))
 }
 
-/// Fits examples that are consistent and in canonical order.
-fn fit_member(member: Member, examples: &Examples) -> Fitted {
+/// Fits examples that are consistent and in canonical order; the network is that of `foreshore-small`.
+fn fit_member(member: Member, examples: &Examples, network: &Corrector) -> Fitted {
     match member {
-        Member::Auto => Mix::safe().fit_canonical(examples),
-        Member::Small => fit_crossed(examples, |examples| small::fit(examples, &Corrector::shipped())),
+        Member::Auto => Mix::safe().fit_canonical(examples, network),
+        Member::Small => fit_crossed(examples, |examples| small::fit(examples, network)),
         Member::Trees if examples.features.rows() < TREES_EXAMPLES_MIN => {
             let reason = format!("{} examples: trees need {TREES_EXAMPLES_MIN}", examples.features.rows());
-            fit_member(Member::Baseline, examples).instead(reason)
+            fit_member(Member::Baseline, examples, network).instead(reason)
         }
         Member::Constant => constant::fit(examples),
         Member::LastK => fit_alone(None, examples),

@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, LazyLock};
 
+use relational::EventTime;
+
 use super::Weights;
 use super::infer::{Encoded, Network, Row};
 use super::prepare::{Prepared, Start};
@@ -14,7 +16,11 @@ const CLASSES_MAX: usize = 12;
 
 /// A network that corrects baselines.
 #[derive(Debug, Clone)]
-pub struct Corrector(Arc<Network>);
+pub struct Corrector {
+    network: Arc<Network>,
+    /// Up to when it learned from the task's own past, if it did.
+    until: Option<EventTime>,
+}
 
 static SHIPPED: LazyLock<Corrector> = LazyLock::new(|| Corrector::new(&Weights::shipped()));
 
@@ -28,7 +34,19 @@ impl Corrector {
     /// With weights of one's own.
     #[must_use]
     pub fn new(weights: &Weights) -> Self {
-        Self(Arc::new(Network::new(weights)))
+        Self { network: Arc::new(Network::new(weights)), until: None }
+    }
+
+    /// With weights that went on learning on a task's own past, up to a time.
+    #[must_use]
+    pub fn fine_tuned(weights: &Weights, until: EventTime) -> Self {
+        Self { until: Some(until), ..Self::new(weights) }
+    }
+
+    /// What could have been asked at a time about what came next: the network in the binary in the place of one that
+    /// has learned from that.
+    pub(crate) fn as_of(&self, time: EventTime) -> Self {
+        if self.until.is_some_and(|until| until > time) { Self::shipped() } else { self.clone() }
     }
 }
 
@@ -60,7 +78,7 @@ impl Corrected {
         let frequent = frequent(questions);
         let context = |(place, question): (usize, &Question)| {
             let asked = frequent.contains(&place);
-            asked.then(|| Context::new(&network.0, examples, question, anchor.learned)).flatten()
+            asked.then(|| Context::new(&network.network, examples, question, anchor.learned)).flatten()
         };
         let contexts: Vec<Option<Context>> = questions.iter().enumerate().map(context).collect();
         let any = contexts.iter().any(Option::is_some);
@@ -71,11 +89,16 @@ impl Corrected {
     pub(crate) fn predict(&self, features: &[f32], past: &Past) -> Estimate {
         let readings = self.anchor.read(features, past);
         let answer = |(context, reading): (&Option<Context>, &Reading)| match context {
-            Some(context) => context.answer(&self.network.0, features, past, reading),
+            Some(context) => context.answer(&self.network.network, features, past, reading),
             None => reading.answer(),
         };
         let answers: Vec<Answer> = self.contexts.iter().zip(&readings).map(answer).collect();
         self.anchor.answer(&answers, past)
+    }
+
+    /// Whether the network has learned from the task's own past.
+    pub(crate) fn is_fine_tuned(&self) -> bool {
+        self.network.until.is_some()
     }
 
     /// Whether the anchor knows more than `last-k`.
@@ -160,10 +183,10 @@ mod tests {
             let trained = parameters.net.answer(&TINY, &batch).unwrap();
             let log_odds = trained.log_odds.to_vec2::<f32>().unwrap();
             let quantiles = trained.quantiles.to_vec3::<f32>().unwrap();
-            let encoded = network.0.encode(&prepared);
+            let encoded = network.network.encode(&prepared);
             for (place, start) in prepared.starts.iter().enumerate() {
                 let anchor = Answer { log_odds: start.log_odds.into(), quantiles: start.quantiles.map(f64::from) };
-                let answer = network.0.answer(&encoded, &prepared.row(context + place), start, &anchor);
+                let answer = network.network.answer(&encoded, &prepared.row(context + place), start, &anchor);
                 let pairs = quantiles[0][place].iter().zip(answer.quantiles);
                 for (trained, answered) in pairs.chain([(&log_odds[0][place], answer.log_odds)]) {
                     assert!((f64::from(*trained) - answered).abs() < 1e-5, "{ask:?}: {trained} {answered}");

@@ -20,9 +20,11 @@ use super::metrics::auroc;
 use super::platt::probability;
 use super::{FitError, Member, fit_member};
 use crate::context::RARE_FACTOR;
+use crate::small::Corrector;
 use correction::Correction;
 use evidence::{Evidence, mixable, mixed, shares};
-use folds::folds;
+use folds::{Fold, folds};
+use rayon::prelude::*;
 
 /// A member on so many of the newest examples (five times as many where a rare class was preferred).
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -83,33 +85,32 @@ impl Mix {
     }
 
     /// Learns the weights. The outcome of an example is known `matures_after` microseconds after its anchor; `seed`
-    /// orders examples of equal anchor. With too few examples for any past point the mix is the safe one.
+    /// orders examples of equal anchor, and the network is that of `foreshore-small`. With too few examples for any
+    /// past point the mix is the safe one.
     ///
     /// # Errors
     ///
     /// When the examples are not consistent.
-    pub fn learn(examples: &Examples, matures_after: i64, seed: u64) -> Result<Self, FitError> {
+    pub fn learn(examples: &Examples, matures_after: i64, seed: u64, network: &Corrector) -> Result<Self, FitError> {
         examples.check()?;
         let examples = examples.canonical(seed);
         let experts: Vec<usize> =
             (0..EXPERTS.len()).filter(|place| EXPERTS[*place].least <= examples.features.rows()).collect();
-        let mut answers: Vec<Vec<Vec<f64>>> = vec![Vec::new(); experts.len()];
-        let (mut asked, mut fading) = (Vec::new(), Vec::new());
-        let mut counts = 1.0;
-        for fold in folds(&examples, matures_after) {
-            let matured = examples.select(&fold.matured.collect::<Vec<_>>());
-            for (answers, expert) in answers.iter_mut().zip(experts.iter().map(|place| EXPERTS[*place])) {
-                let fitted = fit_member(expert.member, &expert.context(&matured));
-                let answer = |row: &usize| mixable(fitted.predict(examples.features.row(*row), &examples.past[*row]));
-                answers.extend(fold.asked.iter().map(answer));
-            }
-            fading.extend(std::iter::repeat_n(counts, fold.asked.len()));
-            asked.extend(fold.asked);
-            counts *= FADING;
-        }
+        let folds = folds(&examples, matures_after);
+        let asked: Vec<usize> = folds.iter().flat_map(|fold| fold.asked.iter().copied()).collect();
         if asked.is_empty() {
             return Ok(Self::safe());
         }
+        let jobs: Vec<(Expert, &Fold)> =
+            experts.iter().flat_map(|place| folds.iter().map(|fold| (EXPERTS[*place], fold))).collect();
+        let said: Vec<Vec<Vec<f64>>> =
+            jobs.into_par_iter().map(|(expert, fold)| expert.answers(&examples, fold, network)).collect();
+        let answers = said.chunks(folds.len()).map(<[_]>::concat).collect();
+        let fading: Vec<f64> = folds
+            .iter()
+            .zip(0..)
+            .flat_map(|(fold, back)| std::iter::repeat_n(FADING.powi(back), fold.asked.len()))
+            .collect();
         let targets = examples.targets.select(&asked);
         let prior = match &examples.targets {
             Targets::Binary(_) => examples.prior.as_ref().map(|prior| prior[0]),
@@ -149,16 +150,18 @@ impl Mix {
     /// # Errors
     ///
     /// When the examples are not consistent.
-    pub fn fit(&self, examples: &Examples, seed: u64) -> Result<Fitted, FitError> {
+    pub fn fit(&self, examples: &Examples, seed: u64, network: &Corrector) -> Result<Fitted, FitError> {
         examples.check()?;
-        Ok(self.fit_canonical(&examples.canonical(seed)))
+        Ok(self.fit_canonical(&examples.canonical(seed), network))
     }
 
     /// Of examples that are consistent and in canonical order.
-    pub(super) fn fit_canonical(&self, examples: &Examples) -> Fitted {
+    pub(super) fn fit_canonical(&self, examples: &Examples, network: &Corrector) -> Fitted {
         let counting = EXPERTS.iter().zip(&self.weights).filter(|(_, weight)| **weight > 0.0);
-        let parts: Vec<(f64, Fitted)> =
-            counting.map(|(expert, weight)| (*weight, fit_member(expert.member, &expert.context(examples)))).collect();
+        let counting: Vec<(&Expert, f64)> = counting.map(|(expert, weight)| (expert, *weight)).collect();
+        let fit =
+            |(expert, weight): (&Expert, f64)| (weight, fit_member(expert.member, &expert.context(examples), network));
+        let parts: Vec<(f64, Fitted)> = counting.into_par_iter().map(fit).collect();
         let heaviest = parts.iter().max_by(|one, other| one.0.total_cmp(&other.0)).expect("weights add up to 1");
         let mut report: Report = heaviest.1.report.clone();
         if parts.iter().any(|(_, part)| part.report.fallback.is_none()) {
@@ -184,6 +187,15 @@ impl Mix {
 }
 
 impl Expert {
+    /// What it would have said at a past point, on the scale on which answers are mixed.
+    fn answers(self, examples: &Examples, fold: &Fold, network: &Corrector) -> Vec<Vec<f64>> {
+        let matured = examples.part(fold.matured.clone());
+        let network = network.as_of(examples.anchors[fold.asked[0]]);
+        let fitted = fit_member(self.member, &self.context(&matured), &network);
+        let answer = |row: &usize| mixable(fitted.predict(examples.features.row(*row), &examples.past[*row]));
+        fold.asked.iter().map(answer).collect()
+    }
+
     /// The newest of the examples.
     fn context(self, examples: &Examples) -> Examples {
         let factor = if examples.prior.is_some() { RARE_FACTOR } else { 1 };
@@ -236,15 +248,16 @@ impl Mixed {
 
     /// The members that answer and how much each counts, the heaviest first: `baseline 0.62, trees 0.38`.
     pub(super) fn describe(&self) -> String {
-        let mut members: Vec<(Member, f64)> = Vec::new();
+        let mut members: Vec<(String, f64)> = Vec::new();
         for (weight, part) in &self.parts {
-            match members.iter_mut().find(|(member, _)| *member == part.member()) {
+            let name = part.name();
+            match members.iter_mut().find(|(member, _)| *member == name) {
                 Some((_, sum)) => *sum += weight,
-                None => members.push((part.member(), *weight)),
+                None => members.push((name, *weight)),
             }
         }
         members.sort_by(|one, other| other.1.total_cmp(&one.1));
-        let named = members.iter().map(|(member, weight)| format!("{} {weight:.2}", member.name()));
+        let named = members.iter().map(|(member, weight)| format!("{member} {weight:.2}"));
         named.collect::<Vec<_>>().join(", ")
     }
 }

@@ -25,7 +25,8 @@ fn probabilities(fitted: &Fitted, of: &Examples) -> Vec<f64> {
 }
 
 fn auto(context: &Examples) -> Fitted {
-    Mix::learn(context, MATURES_AFTER, 5).unwrap().fit(context, 5).unwrap()
+    let network = Corrector::shipped();
+    Mix::learn(context, MATURES_AFTER, 5, &network).unwrap().fit(context, 5, &network).unwrap()
 }
 
 /// The log loss on fresh examples of `auto`, and of each other member, as means over so many draws.
@@ -166,8 +167,8 @@ fn the_order_of_examples_and_the_number_of_threads_change_no_bit() {
     let examples = binary(1_050, 10, 1, 1.0);
     let again = shuffled(&examples);
     let made = |from: &Examples| {
-        let mix = Mix::learn(from, MATURES_AFTER, 5).unwrap();
-        let given = probabilities(&mix.fit(from, 5).unwrap(), &examples);
+        let mix = Mix::learn(from, MATURES_AFTER, 5, &Corrector::shipped()).unwrap();
+        let given = probabilities(&mix.fit(from, 5, &Corrector::shipped()).unwrap(), &examples);
         (mix.fingerprint(), given.into_iter().map(f64::to_bits).collect::<Vec<_>>())
     };
     let alone = made(&examples);
@@ -180,7 +181,10 @@ fn the_order_of_examples_and_the_number_of_threads_change_no_bit() {
 
 #[test]
 fn few_examples_leave_the_safe_mix() {
-    let mix = |rows| Mix::learn(&binary(rows, 5, 1, 0.5), MATURES_AFTER, 5).unwrap().fingerprint();
+    let mix = |rows| {
+        let examples = binary(rows, 5, 1, 0.5);
+        Mix::learn(&examples, MATURES_AFTER, 5, &Corrector::shipped()).unwrap().fingerprint()
+    };
     assert_eq!(mix(40), Mix::safe().fingerprint());
     assert_ne!(mix(400), Mix::safe().fingerprint());
 }
