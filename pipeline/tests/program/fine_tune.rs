@@ -98,8 +98,9 @@ fn weights_of_a_folder_answer_for_their_query_alone() {
     };
     tuned::write(&folder, &weights, &record).expect("it can be written");
     let score = |more: &[&str]| {
-        let base = ["score", "--task", "churn", "--entity", "3", "--model", "foreshore-small", "--format", "json"];
-        shop.run(&[&base[..], more].concat())
+        let model: &[&str] = if more.contains(&"--model") { &[] } else { &["--model", "foreshore-small"] };
+        let base = ["score", "--task", "churn", "--entity", "3", "--format", "json"];
+        shop.run(&[&base[..], model, more].concat())
     };
     let (shipped, own) = (json(&score(&[])), json(&score(&["--weights", "own"])));
     // The very same numbers, under a name and a context of their own.
@@ -108,6 +109,8 @@ fn weights_of_a_folder_answer_for_their_query_alone() {
     if shipped["model"] == "foreshore-small" {
         assert_eq!(own["model"], "foreshore-small (fine-tuned)");
     }
+    let auto = json(&score(&["--model", "auto", "--weights", "own"]));
+    assert!(auto["model"].as_str().is_some_and(|name| name.contains("foreshore-small (fine-tuned)")), "{auto}");
     let refused = |what: &str| {
         let output = score(&["--weights", "own"]);
         let said = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -176,6 +176,24 @@ fn a_rare_class_is_preferred_and_its_share_reported() {
 }
 
 #[test]
+fn earlier_examples_are_added_with_their_share_of_the_classes() {
+    let shop = payments(4_000, 40);
+    let newest = chosen(&shop, FRAUD, day(100), &of_size(100));
+    let (oldest, _) = newest.anchors.expect("examples");
+    let earlier = chosen(&shop, FRAUD, oldest, &of_size(200));
+    let both = newest.clone().with_earlier(earlier.clone());
+    assert_eq!(both.examples.len(), newest.examples.len() + earlier.examples.len());
+    assert_eq!(both.anchors.map(|anchors| anchors.0), earlier.anchors.map(|anchors| anchors.0));
+    for example in &both.examples[newest.examples.len()..] {
+        assert!(example.anchor.plus(7 * EventTime::DAY) <= oldest, "{example:?}");
+    }
+    assert!((both.prior.iter().map(|(_, share)| share).sum::<f64>() - 1.0).abs() < 1e-9);
+    for ((class, share), (_, of_newest)) in both.prior.iter().zip(&newest.prior) {
+        assert!((share - of_newest).abs() < 0.01, "{class:?}: {share} for {of_newest}");
+    }
+}
+
+#[test]
 fn one_class_alone_is_warned_of() {
     let shop = payments(24 * 20, i64::MAX);
     let selection = chosen(&shop, FRAUD, day(15), &of_size(50));

@@ -12,10 +12,10 @@ use super::examples::Examples;
 use super::metrics::count;
 
 /// Trees in an ensemble, and how far each one goes.
-const TREES: usize = 150;
-const LEARNING_RATE: f32 = 0.06;
+const TREES: usize = 100;
+const LEARNING_RATE: f32 = 0.08;
 /// Leaves of one tree: enough for interactions of a few columns.
-const LEAVES_MAX: usize = 16;
+const LEAVES_MAX: usize = 8;
 /// Candidate thresholds of one column.
 const BINS: u16 = 64;
 /// Examples in a leaf, at least.
@@ -23,10 +23,10 @@ const LEAF_EXAMPLES_MIN: f32 = 20.0;
 /// Penalty on the squared value of a leaf, in examples.
 const LEAF_PENALTY: f32 = 10.0;
 /// The share of the examples that one tree sees.
-const EXAMPLES_SHARE: f32 = 0.8;
-/// Columns that one tree sees, about; at least a tenth of them. Histories repeat each other, and time grows with it.
-const COLUMNS_PER_TREE: f64 = 60.0;
-const COLUMNS_SHARE_MIN: f64 = 0.1;
+const EXAMPLES_SHARE: f32 = 0.5;
+/// Columns that one tree sees, about; at least a twentieth of them. Histories repeat each other, and time grows with it.
+const COLUMNS_PER_TREE: f64 = 30.0;
+const COLUMNS_SHARE_MIN: f64 = 0.05;
 /// Blocks of time for out-of-fold scores.
 const FOLDS: usize = 3;
 /// With so many examples the newest block is enough, for the price of less than one more ensemble instead of three.

@@ -131,7 +131,7 @@ impl Fitted {
     #[must_use]
     pub fn parts(&self, features: &[f32], past: &Past) -> Vec<Part> {
         match &self.model {
-            Model::Mixed(mixed) => mixed.parts(features, past),
+            Model::Mixed(mixed) => mixed.parts(&self.crosses.beside(features, past), past),
             Model::Corrected(corrected) => {
                 let features = &*self.crosses.beside(features, past);
                 let anchor = if corrected.is_learned() { Member::Baseline } else { Member::LastK };

@@ -170,17 +170,25 @@ pub fn fit_small(examples: &Examples, seed: u64, network: &Corrector) -> Result<
 
 /// Fits examples that are consistent and in canonical order; the network is that of `foreshore-small`.
 fn fit_member(member: Member, examples: &Examples, network: &Corrector) -> Fitted {
+    if member == Member::LastK {
+        return fit_alone(None, examples);
+    }
+    fit_crossed(examples, |examples| fit_as_is(member, examples, network))
+}
+
+/// As [`fit_member`], with the features as they are.
+fn fit_as_is(member: Member, examples: &Examples, network: &Corrector) -> Fitted {
     match member {
-        Member::Auto => Mix::safe().fit_canonical(examples, network),
-        Member::Small => fit_crossed(examples, |examples| small::fit(examples, network)),
+        Member::Auto => Mix::safe().fit_as_is(examples, network),
+        Member::Small => small::fit(examples, network),
         Member::Trees if examples.features.rows() < TREES_EXAMPLES_MIN => {
             let reason = format!("{} examples: trees need {TREES_EXAMPLES_MIN}", examples.features.rows());
-            fit_member(Member::Baseline, examples, network).instead(reason)
+            fit_alone(Some(Kind::Ridge), examples).instead(reason)
         }
         Member::Constant => constant::fit(examples),
         Member::LastK => fit_alone(None, examples),
-        Member::Baseline => fit_crossed(examples, |examples| fit_alone(Some(Kind::Ridge), examples)),
-        Member::Trees => fit_crossed(examples, |examples| fit_alone(Some(Kind::Trees), examples)),
+        Member::Baseline => fit_alone(Some(Kind::Ridge), examples),
+        Member::Trees => fit_alone(Some(Kind::Trees), examples),
     }
 }
 

@@ -16,7 +16,7 @@ pub(super) enum Ask {
 }
 
 /// A small network, for tests that need no good one.
-pub(super) const TINY: Config = Config {
+pub(crate) const TINY: Config = Config {
     columns: 5,
     cell: 8,
     inducing: 3,

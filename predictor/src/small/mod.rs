@@ -13,7 +13,7 @@ mod dense;
 mod error;
 mod evaluate;
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 mod forward;
 mod fused;
 mod infer;

@@ -7,7 +7,7 @@ use super::super::examples::Examples;
 /// How many points.
 const FOLDS: usize = 4;
 /// Examples asked at all points together, about; at most half of all.
-const ASKED: usize = 3_000;
+const ASKED: usize = 2_000;
 /// Examples that are asked at one point, at least, where there are so many.
 const ASKED_MIN: usize = 10;
 /// Examples that had matured by a point, at least.

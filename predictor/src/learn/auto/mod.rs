@@ -13,18 +13,21 @@ mod simplex;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
+
+use rayon::prelude::*;
+
 use super::crosses::Crosses;
 use super::examples::{Examples, Past, Targets};
 use super::fitted::{Estimate, Fitted, Model, Part, Report};
 use super::metrics::auroc;
 use super::platt::probability;
-use super::{FitError, Member, fit_member};
+use super::{FitError, Member, fit_as_is, fit_crossed};
 use crate::context::RARE_FACTOR;
 use crate::small::Corrector;
 use correction::Correction;
 use evidence::{Evidence, mixable, mixed, shares};
 use folds::{Fold, folds};
-use rayon::prelude::*;
 
 /// A member on so many of the newest examples (five times as many where a rare class was preferred).
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -101,10 +104,10 @@ impl Mix {
         if asked.is_empty() {
             return Ok(Self::safe());
         }
-        let jobs: Vec<(Expert, &Fold)> =
-            experts.iter().flat_map(|place| folds.iter().map(|fold| (EXPERTS[*place], fold))).collect();
-        let said: Vec<Vec<Vec<f64>>> =
-            jobs.into_par_iter().map(|(expert, fold)| expert.answers(&examples, fold, network)).collect();
+        let trials: Vec<Trial> = folds.par_iter().map(|fold| Trial::new(&examples, fold, network)).collect();
+        let jobs: Vec<(Expert, &Trial)> =
+            experts.iter().flat_map(|place| trials.iter().map(|trial| (EXPERTS[*place], trial))).collect();
+        let said: Vec<Vec<Vec<f64>>> = jobs.into_par_iter().map(|(expert, trial)| trial.answers(expert)).collect();
         let answers = said.chunks(folds.len()).map(<[_]>::concat).collect();
         let fading: Vec<f64> = folds
             .iter()
@@ -152,15 +155,15 @@ impl Mix {
     /// When the examples are not consistent.
     pub fn fit(&self, examples: &Examples, seed: u64, network: &Corrector) -> Result<Fitted, FitError> {
         examples.check()?;
-        Ok(self.fit_canonical(&examples.canonical(seed), network))
+        Ok(fit_crossed(&examples.canonical(seed), |examples| self.fit_as_is(examples, network)))
     }
 
-    /// Of examples that are consistent and in canonical order.
-    pub(super) fn fit_canonical(&self, examples: &Examples, network: &Corrector) -> Fitted {
+    /// Of examples that are consistent and in canonical order, with the features as they are.
+    pub(super) fn fit_as_is(&self, examples: &Examples, network: &Corrector) -> Fitted {
         let counting = EXPERTS.iter().zip(&self.weights).filter(|(_, weight)| **weight > 0.0);
         let counting: Vec<(&Expert, f64)> = counting.map(|(expert, weight)| (expert, *weight)).collect();
         let fit =
-            |(expert, weight): (&Expert, f64)| (weight, fit_member(expert.member, &expert.context(examples), network));
+            |(expert, weight): (&Expert, f64)| (weight, fit_as_is(expert.member, &expert.context(examples), network));
         let parts: Vec<(f64, Fitted)> = counting.into_par_iter().map(fit).collect();
         let heaviest = parts.iter().max_by(|one, other| one.0.total_cmp(&other.0)).expect("weights add up to 1");
         let mut report: Report = heaviest.1.report.clone();
@@ -186,16 +189,37 @@ impl Mix {
     }
 }
 
-impl Expert {
-    /// What it would have said at a past point, on the scale on which answers are mixed.
-    fn answers(self, examples: &Examples, fold: &Fold, network: &Corrector) -> Vec<Vec<f64>> {
+/// A past point at which experts are tried out.
+struct Trial<'a> {
+    matured: Examples,
+    asked: Vec<(Cow<'a, [f32]>, &'a Past)>,
+    network: Corrector,
+}
+
+impl<'a> Trial<'a> {
+    /// With the crosses that the matured examples show.
+    fn new(examples: &'a Examples, fold: &Fold, network: &Corrector) -> Self {
         let matured = examples.part(fold.matured.clone());
-        let network = network.as_of(examples.anchors[fold.asked[0]]);
-        let fitted = fit_member(self.member, &self.context(&matured), &network);
-        let answer = |row: &usize| mixable(fitted.predict(examples.features.row(*row), &examples.past[*row]));
-        fold.asked.iter().map(answer).collect()
+        let crosses = Crosses::find(&matured);
+        let asked = fold.asked.iter().map(|row| {
+            let past = &examples.past[*row];
+            (crosses.beside(examples.features.row(*row), past), past)
+        });
+        Self {
+            matured: crosses.widen(&matured).into_owned(),
+            asked: asked.collect(),
+            network: network.as_of(examples.anchors[fold.asked[0]]),
+        }
     }
 
+    /// What an expert would have said, on the scale on which answers are mixed.
+    fn answers(&self, expert: Expert) -> Vec<Vec<f64>> {
+        let fitted = fit_as_is(expert.member, &expert.context(&self.matured), &self.network);
+        self.asked.iter().map(|(features, past)| mixable(fitted.predict(features, past))).collect()
+    }
+}
+
+impl Expert {
     /// The newest of the examples.
     fn context(self, examples: &Examples) -> Examples {
         let factor = if examples.prior.is_some() { RARE_FACTOR } else { 1 };

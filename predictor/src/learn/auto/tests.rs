@@ -4,6 +4,8 @@ use super::super::metrics::{self, auroc, count};
 use super::super::tests::{binary, classes, same_sign, sample, shuffled};
 use super::super::{Examples, Matrix, Targets, fit};
 use super::*;
+use crate::small::fixture::TINY;
+use crate::small::{Schedule, Trainer};
 
 /// Ten examples have the same anchor; an outcome is known three anchors later.
 const MATURES_AFTER: i64 = 3;
@@ -177,6 +179,20 @@ fn the_order_of_examples_and_the_number_of_threads_change_no_bit() {
         threads.map(|thread| thread.join().unwrap())
     });
     assert!(together.iter().all(|made| *made == alone));
+}
+
+#[test]
+fn a_network_of_the_tasks_own_is_not_asked_about_what_it_learned_from() {
+    let examples = binary(400, 5, 1, 0.5);
+    // It corrects nothing.
+    let untrained = Trainer::new(&TINY, &Schedule::default(), 1).unwrap().weights();
+    let learn = |network: &Corrector| Mix::learn(&examples, MATURES_AFTER, 5, network).unwrap();
+    let own = |until: EventTime| Corrector::fine_tuned(&untrained, until);
+    let shipped = learn(&Corrector::shipped()).fingerprint();
+    assert_eq!(learn(&own(EventTime::MAX)).fingerprint(), shipped);
+    assert_ne!(learn(&own(EventTime::MIN)).fingerprint(), shipped);
+    let named = Mix::safe().fit(&examples, 5, &own(EventTime::MAX)).unwrap();
+    assert_eq!(named.name(), "auto (foreshore-small (fine-tuned) 1.00)");
 }
 
 #[test]
