@@ -3,7 +3,7 @@
 use super::super::platt::probability;
 
 /// Standard deviations that slopes and shifts are expected to have, over tasks and times.
-const SLOPE_DEVIATION: f64 = 0.2;
+const SLOPE_DEVIATION: f64 = 0.3;
 const SHIFT_DEVIATION: f64 = 0.4;
 /// No slope falls below this, so that the order of the answers is kept.
 const SLOPE_MIN: f64 = 0.1;
@@ -30,16 +30,26 @@ impl Correction {
     pub(super) const NONE: Self = Self { slope: 1.0, shift: 0.0 };
 
     /// The most probable correction: it fits the outcomes and is close to none. [`Self::NONE`] where the solver does
-    /// not converge, or the outcomes go against all that was said.
+    /// not converge.
     pub(super) fn fit(outcomes: &[Outcome]) -> Self {
-        let mut at = Self::NONE;
+        let free = Self::NONE.descend(outcomes, true).unwrap_or(Self::NONE);
+        if free.slope >= SLOPE_MIN {
+            return free;
+        }
+        // The outcomes go against all that was said.
+        Self { slope: SLOPE_MIN, shift: 0.0 }.descend(outcomes, false).unwrap_or(Self::NONE)
+    }
+
+    /// Goes down to the least loss, with the slope as it is unless it is free.
+    fn descend(self, outcomes: &[Outcome], slope_is_free: bool) -> Option<Self> {
+        let mut at = self;
         let mut loss = at.loss(outcomes);
         for _ in 0..STEPS_MAX {
-            let (gradient, step) = at.newton(outcomes);
+            let (gradient, step) = at.newton(outcomes, slope_is_free);
             let descent = gradient[0] * step[0] + gradient[1] * step[1];
             // Twice what is left to gain, to second order.
             if descent <= 1e-9 * (1.0 + loss) {
-                return if at.slope < SLOPE_MIN { Self::NONE } else { at };
+                return Some(at);
             }
             let mut size = 1.0;
             loop {
@@ -51,11 +61,11 @@ impl Correction {
                 }
                 size /= 2.0;
                 if size < 1e-12 {
-                    return Self::NONE;
+                    return None;
                 }
             }
         }
-        Self::NONE
+        None
     }
 
     /// Corrected log-odds.
@@ -74,7 +84,7 @@ impl Correction {
     }
 
     /// Gradient and Newton step, each by slope and shift.
-    fn newton(self, outcomes: &[Outcome]) -> ([f64; 2], [f64; 2]) {
+    fn newton(self, outcomes: &[Outcome], slope_is_free: bool) -> ([f64; 2], [f64; 2]) {
         let (of_slope, of_shift) = (SLOPE_DEVIATION.powi(-2), SHIFT_DEVIATION.powi(-2));
         let (mut g0, mut g1) = ((self.slope - 1.0) * of_slope, self.shift * of_shift);
         let (mut h00, mut h01, mut h11) = (of_slope, 0.0, of_shift);
@@ -87,6 +97,9 @@ impl Correction {
             h00 += curvature * logit * logit;
             h01 += curvature * logit;
             h11 += curvature;
+        }
+        if !slope_is_free {
+            return ([0.0, g1], [0.0, g1 / h11]);
         }
         let determinant = h00 * h11 - h01 * h01;
         ([g0, g1], [(h11 * g0 - h01 * g1) / determinant, (h00 * g1 - h01 * g0) / determinant])
@@ -118,6 +131,13 @@ mod tests {
 
     #[test]
     fn outcomes_against_all_that_was_said_turn_nothing_round() {
-        assert_eq!(Correction::fit(&outcomes(20_000, -1.0, 0.0)), Correction::NONE);
+        let found = Correction::fit(&outcomes(20_000, -1.0, -0.5));
+        assert!((found.slope - SLOPE_MIN).abs() < 1e-15 && (found.shift + 0.4).abs() < 0.1, "{found:?}");
+    }
+
+    #[test]
+    fn where_nothing_came_true_as_said_little_is_left_of_it() {
+        let found = Correction::fit(&outcomes(400, 0.0, 0.0));
+        assert!((SLOPE_MIN..0.35).contains(&found.slope) && found.shift.abs() < 0.25, "{found:?}");
     }
 }

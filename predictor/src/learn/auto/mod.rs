@@ -104,8 +104,8 @@ impl Mix {
         if asked.is_empty() {
             return Ok(Self::safe());
         }
-        let trials: Vec<Trial> = folds.par_iter().map(|fold| Trial::new(&examples, fold, network)).collect();
-        let jobs: Vec<(Expert, &Trial)> =
+        let trials: Vec<Trial<'_>> = folds.par_iter().map(|fold| Trial::new(&examples, fold, network)).collect();
+        let jobs: Vec<(Expert, &Trial<'_>)> =
             experts.iter().flat_map(|place| trials.iter().map(|trial| (EXPERTS[*place], trial))).collect();
         let said: Vec<Vec<Vec<f64>>> = jobs.into_par_iter().map(|(expert, trial)| trial.answers(expert)).collect();
         let answers = said.chunks(folds.len()).map(<[_]>::concat).collect();
