@@ -170,8 +170,8 @@ pub fn fit_small(examples: &Examples, seed: u64, network: &Corrector) -> Result<
 
 /// Fits examples that are consistent and in canonical order; the network is that of `foreshore-small`.
 fn fit_member(member: Member, examples: &Examples, network: &Corrector) -> Fitted {
-    if member == Member::LastK {
-        return fit_alone(None, examples);
+    if matches!(member, Member::Constant | Member::LastK) {
+        return fit_as_is(member, examples, network);
     }
     fit_crossed(examples, |examples| fit_as_is(member, examples, network))
 }

@@ -104,11 +104,13 @@ impl Mix {
         if asked.is_empty() {
             return Ok(Self::safe());
         }
-        let trials: Vec<Trial<'_>> = folds.par_iter().map(|fold| Trial::new(&examples, fold, network)).collect();
-        let jobs: Vec<(Expert, &Trial<'_>)> =
-            experts.iter().flat_map(|place| trials.iter().map(|trial| (EXPERTS[*place], trial))).collect();
-        let said: Vec<Vec<Vec<f64>>> = jobs.into_par_iter().map(|(expert, trial)| trial.answers(expert)).collect();
-        let answers = said.chunks(folds.len()).map(<[_]>::concat).collect();
+        let mut answers: Vec<Vec<Vec<f64>>> = vec![Vec::new(); experts.len()];
+        // One fold after the other, for each holds its examples once more.
+        for fold in &folds {
+            let trial = Trial::new(&examples, fold, network);
+            let said: Vec<_> = experts.par_iter().map(|place| trial.answers(EXPERTS[*place])).collect();
+            answers.iter_mut().zip(said).for_each(|(answers, said)| answers.extend(said));
+        }
         let fading: Vec<f64> = folds
             .iter()
             .zip(0..)
