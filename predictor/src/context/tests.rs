@@ -177,7 +177,7 @@ fn a_rare_class_is_preferred_and_its_share_reported() {
 
 #[test]
 fn earlier_examples_are_added_with_their_share_of_the_classes() {
-    let shop = payments(4_000, 40);
+    let shop = payments(4_000, 4);
     let newest = chosen(&shop, FRAUD, day(100), &of_size(100));
     let (oldest, _) = newest.anchors.expect("examples");
     let earlier = chosen(&shop, FRAUD, oldest, &of_size(200));
