@@ -36,11 +36,13 @@ foreign_keys = { customer_id = "customers" }
 
 [tasks.churn]
 query = "PREDICT COUNT(orders.*, 0, 7, days) = 0 FOR EACH customers.customer_id"
+model = "baseline"
 context_size = 300
 refresh = "28d"
 
 [tasks.spend]
 query = "PREDICT SUM(orders.amount, 0, 7, days) FOR EACH customers.customer_id"
+model = "baseline"
 context_size = 300
 refresh = "28d"
 "#;
@@ -317,7 +319,7 @@ fn an_audit_finds_the_score_that_is_not_what_was_published() {
 #[test]
 fn tuning_takes_what_was_better_and_leaves_the_rest_of_the_config_alone() {
     let shop = shop(300);
-    let config = CONFIG.replacen("context_size = 300", "model = \"constant\" # to be beaten\ncontext_size = 300", 1);
+    let config = CONFIG.replacen("model = \"baseline\"", "model = \"constant\" # to be beaten", 1);
     shop.write("foreshore.toml", &config);
     let tune = ["tune", "--task", "churn", "--until", "2024-09-01", "--questions", "300"];
     let shown = shop.succeeds(&[&tune[..], &["--dry-run"]].concat());
