@@ -170,11 +170,14 @@ fn weights_are_looked_at_checked_and_converted() {
 #[test]
 fn weights_that_a_model_does_not_take_are_not_ignored_silently() {
     let shop = Shop::new();
-    shop.write("foreshore.toml", &CONFIG.replace("[tasks.churn]\n", "[tasks.churn]\nweights = \"w\"\n"));
+    shop.write(
+        "foreshore.toml",
+        &CONFIG.replace("[tasks.churn]\n", "[tasks.churn]\nmodel = \"baseline\"\nweights = \"w\"\n"),
+    );
     let said = shop.succeeds(&["check"]);
     assert!(said.contains("task `churn` names weights, but its model baseline takes none"), "{said}");
     assert!(!said.contains("task `fraud` names weights"), "{said}");
-    let output = shop.run(&["score", "--task", "fraud", "--entity", "1", "--weights", WEIGHTS]);
+    let output = shop.run(&["score", "--task", "fraud", "--entity", "1", "--model", "baseline", "--weights", WEIGHTS]);
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.code() == Some(2) && said.contains("the model baseline takes none"), "{said}");
 }
