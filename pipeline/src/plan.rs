@@ -119,7 +119,7 @@ impl Plan {
     /// Whether weights that the task names are read.
     #[must_use]
     pub fn takes_weights(&self) -> bool {
-        self.relational.is_some() || self.member == Member::Small
+        self.relational.is_some() || matches!(self.member, Member::Auto | Member::Small)
     }
 
     /// The latest time up to `cutoff` at which a context is drawn anew.
