@@ -9,7 +9,7 @@ use crate::learn::{Fitted, Past};
 
 use super::{Comparison, EXPLAINED_COLUMNS_MAX, EXPLAINED_ROWS_MAX, Explanation, Share, Subject, limited};
 
-/// What calibration adds less is rounding.
+/// Where mixing adds less, it is rounding.
 const ROUNDING: f64 = 1e-9;
 
 /// A query, and what answers it.

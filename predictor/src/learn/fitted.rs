@@ -145,7 +145,7 @@ impl Fitted {
     /// What turns the parts into the answer.
     #[must_use]
     pub fn added_to_parts(&self) -> &'static str {
-        if matches!(self.model, Model::Corrected(_)) { "correction" } else { "calibration" }
+        if matches!(self.model, Model::Corrected(_)) { "correction" } else { "mixing" }
     }
 
     /// The member that answers: the one that was asked for, or the one that it fell back to.

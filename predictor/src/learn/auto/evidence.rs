@@ -4,11 +4,9 @@ use relational::Prediction;
 
 use super::super::examples::Targets;
 use super::super::fitted::Estimate;
-use super::super::metrics::count;
-use super::super::platt::{log_odds, probability};
-use super::correction::Outcome;
+use super::super::metrics::{auroc, count};
 
-/// Probabilities are held at this distance from 0 before their logarithm is taken.
+/// Probabilities count as at least this before their logarithm is taken.
 const SHARE_MIN: f64 = 1e-7;
 /// Errors below this share of the typical one are smoothed, so that the loss has a gradient.
 const SMOOTH_SHARE: f64 = 1e-2;
@@ -20,15 +18,27 @@ pub(super) struct Evidence {
     targets: Targets,
     /// What each example stands for; 1 on average.
     weights: Vec<f64>,
+    /// How many outcomes of the population these say as much as.
+    outcomes: f64,
     /// A typical loss, for numbers.
     scale: f64,
 }
 
-/// An answer on the scale on which answers are mixed: log-odds, logarithms of shares, or quantiles.
+/// How good a mix was at past points.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Judged {
+    /// Log loss in nats, or the quantile loss in typical errors.
+    pub(super) loss: f64,
+    /// Of a binary target that came out both ways.
+    pub(super) auroc: Option<f64>,
+}
+
+/// An answer in the numbers of which a mix is the weighted mean: the probability, the shares or the quantiles. Means of
+/// log-odds would make a rare class rarer wherever experts disagree.
 pub(super) fn mixable(estimate: Estimate) -> Vec<f64> {
     match estimate {
-        Estimate::Binary(probability) => vec![log_odds(probability)],
-        Estimate::Classes(shares) => shares.iter().map(|share| share.max(SHARE_MIN).ln()).collect(),
+        Estimate::Binary(probability) => vec![probability],
+        Estimate::Classes(shares) => shares,
         Estimate::Quantiles(values) => values.to_vec(),
     }
 }
@@ -43,21 +53,14 @@ pub(super) fn mixed<'a>(answers: impl Iterator<Item = (f64, &'a [f64])>) -> Vec<
     sums
 }
 
-/// Shares of which these are the logarithms, up to a factor.
-pub(super) fn shares(logarithms: &[f64]) -> Vec<f64> {
-    let largest = logarithms.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let raised: Vec<f64> = logarithms.iter().map(|value| (value - largest).exp()).collect();
-    let total: f64 = raised.iter().sum();
-    raised.into_iter().map(|value| value / total).collect()
-}
-
 impl Evidence {
     /// Of at least one expert. `answers` are mixable; `prior` is the share of true in the population, where sampling
     /// changed it.
     pub(super) fn new(answers: Vec<Vec<Vec<f64>>>, targets: Targets, prior: Option<f64>) -> Self {
-        let weights = match (&targets, prior) {
-            (Targets::Binary(truths), Some(prior)) => weights(truths, prior),
-            _ => vec![1.0; targets.len()],
+        let examples = count(targets.len());
+        let (weights, outcomes) = match (&targets, prior) {
+            (Targets::Binary(truths), Some(prior)) => (weights(truths, prior), outcomes(truths, prior)),
+            _ => (vec![1.0; targets.len()], examples),
         };
         let scale = match &targets {
             Targets::Numbers(numbers) => {
@@ -69,32 +72,25 @@ impl Evidence {
             }
             _ => 1.0,
         };
-        Self { answers, targets, weights, scale }
+        Self { answers, targets, weights, outcomes, scale }
     }
 
-    /// How many examples count towards the weights: no more than twice those of the rarer outcome.
-    pub(super) fn worth(&self) -> f64 {
-        match &self.targets {
-            Targets::Numbers(numbers) => count(numbers.len()),
+    /// How many outcomes of the population the evidence says as much as.
+    pub(super) fn outcomes(&self) -> f64 {
+        self.outcomes
+    }
+
+    /// How good the mix with these weights was.
+    pub(super) fn judged(&self, weights: &[f64]) -> Judged {
+        let loss = self.loss(weights, &mut vec![0.0; weights.len()]);
+        let auroc = match &self.targets {
             Targets::Binary(truths) => {
-                let positives = truths.iter().filter(|truth| **truth).count();
-                2.0 * count(positives.min(truths.len() - positives))
+                let given: Vec<f64> = (0..truths.len()).map(|row| self.mix_row(weights, row)[0]).collect();
+                auroc(&given, truths)
             }
-            Targets::Classes { classes, labels } => {
-                let of_class = |class: u32| labels.iter().filter(|label| **label == class).count();
-                let most = (0..*classes).map(of_class).max().unwrap_or(0);
-                count(labels.len()).min(2.0 * count(labels.len() - most))
-            }
-        }
-    }
-
-    /// The mixed log-odds of a binary target beside what came true. `fading` says how much each example counts.
-    pub(super) fn outcomes(&self, weights: &[f64], truths: &[bool], fading: &[f64]) -> Vec<Outcome> {
-        let outcome = |row: usize| {
-            let weight = self.weights[row] * fading[row];
-            Outcome { logit: self.mix_row(weights, row)[0], truth: truths[row], weight }
+            _ => None,
         };
-        (0..truths.len()).map(outcome).collect()
+        Judged { loss, auroc }
     }
 
     fn mix_row(&self, weights: &[f64], row: usize) -> Vec<f64> {
@@ -123,16 +119,16 @@ impl Evidence {
     fn loss_of(&self, answer: &[f64], row: usize) -> (f64, Vec<f64>) {
         match &self.targets {
             Targets::Binary(truths) => {
-                let margin = if truths[row] { answer[0] } else { -answer[0] };
-                let loss = if margin > 0.0 { (-margin).exp().ln_1p() } else { margin.exp().ln_1p() - margin };
-                (loss, vec![probability(answer[0]) - f64::from(truths[row])])
+                let (given, side) = if truths[row] { (answer[0], 1.0) } else { (1.0 - answer[0], -1.0) };
+                let given = given.max(SHARE_MIN);
+                (-given.ln(), vec![-side / given])
             }
             Targets::Classes { labels, .. } => {
                 let label = labels[row] as usize;
-                let mut slopes = shares(answer);
-                let loss = -slopes[label].max(f64::MIN_POSITIVE).ln();
-                slopes[label] -= 1.0;
-                (loss, slopes)
+                let given = answer[label].max(SHARE_MIN);
+                let mut slopes = vec![0.0; answer.len()];
+                slopes[label] = -1.0 / given;
+                (-given.ln(), slopes)
             }
             Targets::Numbers(numbers) => {
                 let levels = count(answer.len());
@@ -157,4 +153,11 @@ fn weights(truths: &[bool], prior: f64) -> Vec<f64> {
     let of = |share: f64, found: f64| if found > 0.0 { share * examples / found } else { 1.0 };
     let (of_true, of_false) = (of(prior, positives), of(1.0 - prior, examples - positives));
     truths.iter().map(|truth| if *truth { of_true } else { of_false }).collect()
+}
+
+/// How many outcomes of the population hold as many of the rare class as these do.
+fn outcomes(truths: &[bool], prior: f64) -> f64 {
+    let positives = truths.iter().filter(|truth| **truth).count();
+    let of_rare = if prior < 0.5 { count(positives) / prior } else { count(truths.len() - positives) / (1.0 - prior) };
+    of_rare.max(1.0)
 }

@@ -2,11 +2,9 @@
 //!
 //! An expert is a member of the family on so many of the newest examples. [`Mix::learn`] asks each of them at past
 //! points in time, with what had matured by then ([`folds`]), and finds the weights with the least loss ([`simplex`]) of
-//! the mixed answers ([`evidence`]): log-odds, logarithms of shares, or quantiles. The fewer outcomes there are, the
-//! nearer the weights stay to those of a safe mix. Probabilities are then corrected for what the mix said of late and
-//! what came true ([`correction`]).
+//! the weighted mean of their answers ([`evidence`]): probabilities, shares of classes, or quantiles. The less the outcomes say, the nearer
+//! the weights stay to those of a safe mix.
 
-mod correction;
 mod evidence;
 mod folds;
 mod simplex;
@@ -20,16 +18,14 @@ use rayon::prelude::*;
 use super::crosses::Crosses;
 use super::examples::{Examples, Past, Targets};
 use super::fitted::{Estimate, Fitted, Model, Part, Report};
-use super::metrics::auroc;
-use super::platt::probability;
 use super::{FitError, Member, fit_as_is, fit_crossed};
 use crate::context::RARE_FACTOR;
 use crate::small::Corrector;
-use correction::Correction;
-use evidence::{Evidence, mixable, mixed, shares};
+use evidence::{Evidence, Judged, mixable, mixed};
 use folds::{Fold, folds};
 
-/// A member on so many of the newest examples (five times as many where a rare class was preferred).
+/// A member on so many of the newest examples (five times as many where a rare class was preferred, and more where it was
+/// not and one class is rare).
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Expert {
     member: Member,
@@ -49,34 +45,24 @@ const EXPERTS: [Expert; 5] = [
     Expert { member: Member::Trees, examples: usize::MAX, least: 1_000, safe: 0.0 },
 ];
 
-/// So many outcomes weigh as much as the safe mix.
-const SAFE_OUTCOMES: f64 = 300.0;
+/// An expert sees one in so many of the rarer class at least, as far as there are so many.
+const RARE_SHARE: usize = 20;
+/// What a mix that has nothing in common with the safe one has to gain over it, in nats over all outcomes.
+const SAFE_NATS: f64 = 15.0;
 /// An expert with a smaller weight is left out.
 const WEIGHT_MIN: f64 = 0.04;
-/// For the correction outcomes count by so much less for each past point further back.
-const FADING: f64 = 0.5;
 
 /// How much each expert counts for a task, as of some point in time.
 #[derive(Debug, Clone)]
 pub struct Mix {
     weights: Vec<f64>,
-    /// Of mixed log-odds.
-    correction: Correction,
     judged: Option<Judged>,
-}
-
-/// How good the mix was at past points.
-#[derive(Debug, Clone, Copy)]
-struct Judged {
-    loss: f64,
-    auroc: Option<f64>,
 }
 
 /// A fitted mix.
 #[derive(Debug, Clone)]
 pub(super) struct Mixed {
     parts: Vec<(f64, Fitted)>,
-    correction: Correction,
 }
 
 impl Mix {
@@ -84,7 +70,7 @@ impl Mix {
     #[must_use]
     pub fn safe() -> Self {
         let weights = EXPERTS.iter().map(|expert| expert.safe).collect();
-        Self { weights, correction: Correction::NONE, judged: None }
+        Self { weights, judged: None }
     }
 
     /// Learns the weights. The outcome of an example is known `matures_after` microseconds after its anchor; `seed`
@@ -111,43 +97,38 @@ impl Mix {
             let said: Vec<_> = experts.par_iter().map(|place| trial.answers(EXPERTS[*place])).collect();
             answers.iter_mut().zip(said).for_each(|(answers, said)| answers.extend(said));
         }
-        let fading: Vec<f64> = folds
-            .iter()
-            .zip(0..)
-            .flat_map(|(fold, back)| std::iter::repeat_n(FADING.powi(back), fold.asked.len()))
-            .collect();
         let targets = examples.targets.select(&asked);
         let prior = match &examples.targets {
             Targets::Binary(_) => examples.prior.as_ref().map(|prior| prior[0]),
             _ => None,
         };
-        Ok(Self::of(&experts, &Evidence::new(answers, targets.clone(), prior), &targets, &fading))
+        Ok(Self::of(&experts, &Evidence::new(answers, targets, prior)))
     }
 
-    /// Of what these experts said. `fading` says how much each example counts for the correction.
-    fn of(experts: &[usize], evidence: &Evidence, targets: &Targets, fading: &[f64]) -> Self {
+    /// Of what these experts said: the weights that make what came true likeliest, with a normal prior around the safe mix.
+    fn of(experts: &[usize], evidence: &Evidence) -> Self {
         let safe: Vec<f64> = experts.iter().map(|place| EXPERTS[*place].safe).collect();
-        let solution = simplex::minimise(&safe, &|weights, gradient| evidence.loss(weights, gradient));
+        let pull = SAFE_NATS / evidence.outcomes();
+        let loss = |weights: &[f64], gradient: &mut [f64]| {
+            let mut loss = evidence.loss(weights, gradient);
+            for ((slope, weight), safe) in gradient.iter_mut().zip(weights).zip(&safe) {
+                *slope += pull * (weight - safe);
+                loss += 0.5 * pull * (weight - safe).powi(2);
+            }
+            loss
+        };
+        let solution = simplex::minimise(&safe, &loss);
         if !solution.converged {
             return Self::safe();
         }
-        let worth = evidence.worth();
-        let share = worth / (worth + SAFE_OUTCOMES);
-        let weights = solution.weights.iter().zip(&safe);
-        let mut weights: Vec<f64> = weights.map(|(found, safe)| share * found + (1.0 - share) * safe).collect();
+        let mut weights = solution.weights;
         weights.iter_mut().filter(|weight| **weight < WEIGHT_MIN).for_each(|weight| *weight = 0.0);
         let total: f64 = weights.iter().sum();
         weights.iter_mut().for_each(|weight| *weight /= total);
-        let loss = evidence.loss(&weights, &mut vec![0.0; weights.len()]);
-        let (mut judged, mut correction) = (Judged { loss, auroc: None }, Correction::NONE);
-        if let Targets::Binary(truths) = targets {
-            let outcomes = evidence.outcomes(&weights, truths, fading);
-            judged.auroc = auroc(&outcomes.iter().map(|outcome| outcome.logit).collect::<Vec<f64>>(), truths);
-            correction = Correction::fit(&outcomes);
-        }
+        let judged = evidence.judged(&weights);
         let mut of_all = vec![0.0; EXPERTS.len()];
         experts.iter().zip(weights).for_each(|(place, weight)| of_all[*place] = weight);
-        Self { weights: of_all, correction, judged: Some(judged) }
+        Self { weights: of_all, judged: Some(judged) }
     }
 
     /// Fits the experts that count to a context.
@@ -179,15 +160,13 @@ impl Mix {
                 report.diagnostics.log_loss = Some(judged.loss);
             }
         }
-        let mixed = Mixed { parts, correction: self.correction };
-        Fitted { crosses: Crosses::default(), answers: Member::Auto, model: Model::Mixed(mixed), report }
+        Fitted { crosses: Crosses::default(), answers: Member::Auto, model: Model::Mixed(Mixed { parts }), report }
     }
 
     /// Everything that the mix adds to a fit, as bytes: equal bytes mean equal fits of equal contexts.
     #[must_use]
     pub fn fingerprint(&self) -> Vec<u8> {
-        let correction = [self.correction.slope, self.correction.shift];
-        self.weights.iter().copied().chain(correction).flat_map(f64::to_le_bytes).collect()
+        self.weights.iter().copied().flat_map(f64::to_le_bytes).collect()
     }
 }
 
@@ -214,7 +193,7 @@ impl<'a> Trial<'a> {
         }
     }
 
-    /// What an expert would have said, on the scale on which answers are mixed.
+    /// What an expert would have said, in the numbers that are mixed.
     fn answers(&self, expert: Expert) -> Vec<Vec<f64>> {
         let fitted = fit_as_is(expert.member, &expert.context(&self.matured), &self.network);
         self.asked.iter().map(|(features, past)| mixable(fitted.predict(features, past))).collect()
@@ -222,13 +201,26 @@ impl<'a> Trial<'a> {
 }
 
 impl Expert {
-    /// The newest of the examples.
+    /// The newest of the examples: more of them where the rarer class would else be too rare to learn from.
     fn context(self, examples: &Examples) -> Examples {
         let factor = if examples.prior.is_some() { RARE_FACTOR } else { 1 };
         let rows = examples.features.rows();
-        let first = rows.saturating_sub(self.examples.saturating_mul(factor));
+        let mut first = rows.saturating_sub(self.examples.saturating_mul(factor));
+        if let (Targets::Binary(truths), None) = (&examples.targets, &examples.prior) {
+            first = first.min(first_of_newest(truths, self.examples / RARE_SHARE));
+        }
         examples.select(&(first..rows).collect::<Vec<_>>())
     }
+}
+
+/// Where the newest of both classes begin, so many of either; 0 where there are fewer.
+fn first_of_newest(truths: &[bool], of_either: usize) -> usize {
+    let mut found = [0, 0];
+    let reached = truths.iter().rposition(|truth| {
+        found[usize::from(*truth)] += 1;
+        found.iter().all(|found| *found >= of_either)
+    });
+    reached.unwrap_or(0)
 }
 
 impl Mixed {
@@ -246,10 +238,8 @@ impl Mixed {
             .collect();
         let answer = mixed(answers.iter().map(|(weight, answer)| (*weight, answer.as_slice())));
         match kind.expect("a mix has parts") {
-            Estimate::Binary(_) => {
-                Estimate::Binary(probability(self.correction.apply(answer[0])).clamp(1e-7, 1.0 - 1e-7))
-            }
-            Estimate::Classes(_) => Estimate::Classes(shares(&answer)),
+            Estimate::Binary(_) => Estimate::Binary(answer[0].clamp(1e-7, 1.0 - 1e-7)),
+            Estimate::Classes(_) => Estimate::Classes(answer),
             Estimate::Quantiles(mut values) => {
                 let mut least = f64::NEG_INFINITY;
                 for (value, mixed) in values.iter_mut().zip(answer) {
