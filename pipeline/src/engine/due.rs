@@ -47,9 +47,10 @@ impl Engine {
         // At the end of an input everything is due, and nothing is still to come.
         let ended = now == EventTime::MAX;
         let complete = if ended { self.newest() } else { self.watermark() };
+        self.begin_schedules(complete);
         let moved = self.advance_schedules(complete, &mut jobs)?;
         let mut outcome = Outcome::default();
-        if jobs.is_empty() && moved.is_empty() {
+        if jobs.is_empty() && moved.is_empty() && self.schedules_begun.is_empty() {
             if ended && self.sweeps.len() > 0 {
                 return Ok((self.sweep(self.newest())?, true));
             }
@@ -106,23 +107,32 @@ impl Engine {
         }
     }
 
+    /// Begins the schedules that have not: with the first event of a new store, and with what comes next where a task is
+    /// added to a store that has a past.
+    pub(super) fn begin_schedules(&mut self, reached: EventTime) {
+        if reached == EventTime::MIN {
+            return;
+        }
+        for (task, (schedule, scorer)) in (0..).zip(self.schedules.iter_mut().zip(&self.scorers)) {
+            let plan = scorer.plan();
+            if let (Emit::Every { step }, None) = (plan.emit, schedule.as_ref()) {
+                *schedule = Some(Schedule::starting(reached.max(plan.from.plus(-1)), step));
+                self.schedules_begun.push(task);
+            }
+        }
+    }
+
     /// Adds the next entities of schedules whose point the input is complete up to; returns the tasks whose schedule moved.
     fn advance_schedules(&mut self, complete: EventTime, jobs: &mut Vec<Job>) -> Result<Vec<u16>, Error> {
         let mut moved = Vec::new();
         for (index, scorer) in self.scorers.iter().enumerate() {
-            let Emit::Every { step } = scorer.plan().emit else { continue };
-            if complete == EventTime::MIN || jobs.len() >= SCORES_PER_COMMIT {
+            let (Emit::Every { step }, Some(schedule)) = (scorer.plan().emit, &mut self.schedules[index]) else {
+                continue;
+            };
+            if schedule.point > complete || jobs.len() >= SCORES_PER_COMMIT {
                 continue;
             }
-            let start = || Schedule::starting(complete.max(scorer.plan().from.plus(-1)), step);
             let task = u16::try_from(index).expect("a config has fewer than 65,536 tasks");
-            let is_new = self.schedules[index].is_none();
-            let schedule = self.schedules[index].get_or_insert_with(start);
-            if schedule.point > complete {
-                // Kept at once: a restart would begin where event time is then, and leave out the points between.
-                moved.extend(is_new.then_some(task));
-                continue;
-            }
             let (sequence, after) = schedule.begun.clone().unwrap_or((self.store.sequence(), None));
             let as_of = AsOf::live(schedule.point, sequence);
             let room = SCORES_PER_COMMIT - jobs.len();

@@ -57,6 +57,8 @@ pub struct Engine {
     queue: Queue,
     sweeps: Sweeps,
     schedules: Vec<Option<Schedule>>,
+    /// Tasks whose schedule the store does not hold yet.
+    schedules_begun: Vec<u16>,
     clock: Clock,
     next_outbox: u64,
     acknowledged: Vec<u64>,
@@ -91,9 +93,9 @@ impl Engine {
         let schedules = (0..tasks).map(|task| Schedule::load(&store, task)).collect::<Result<_, _>>()?;
         let next_outbox = next_outbox(&store)?;
         let clock = Clock::load(&store, lateness_micros)?;
-        let acknowledged = Vec::new();
+        let (acknowledged, schedules_begun) = (Vec::new(), Vec::new());
         scorers.iter().for_each(|scorer| scorer.begin());
-        Ok(Self { store, scorers, origin, queue, sweeps, schedules, clock, next_outbox, acknowledged })
+        Ok(Self { store, scorers, origin, queue, sweeps, schedules, schedules_begun, clock, next_outbox, acknowledged })
     }
 
     /// What was decided before a restart and may not have been published.
@@ -204,6 +206,10 @@ impl Engine {
         self.queue.save(&mut transaction, touched);
         self.sweeps.save(&mut transaction);
         self.clock.save(&mut transaction);
+        for task in self.schedules_begun.drain(..) {
+            let schedule = self.schedules[usize::from(task)].as_ref().expect("a schedule that has begun is there");
+            schedule.save(&mut transaction, task);
+        }
         self.scorers.iter().for_each(|scorer| scorer.save_draws(&mut transaction));
         for sequence in self.acknowledged.drain(..) {
             transaction.remove(Keyspace::Outbox, sequence.to_be_bytes().to_vec());
@@ -229,6 +235,9 @@ impl Engine {
         }
         // A time column in the future must not move the clock: a row happened no later than it became known.
         self.clock.shows(&change.position, applied.valid_from.min(change.known.max(EventTime(0))));
+        if newest == EventTime::MIN && self.newest() > newest {
+            self.begin_schedules(self.newest());
+        }
         if now.is_none() {
             self.take_due(self.newest(), usize::MAX, jobs, touched);
         }
