@@ -10,6 +10,7 @@ use super::questions;
 use crate::backtest::{Asked, Budget, Costs, Evaluation, Figure, Report, Run, Segment};
 use crate::backtest::{given, more_is_better, scheduled, step, triggered};
 use crate::cli::{Backtest, Format};
+use crate::config::TaskSettings;
 use crate::driver::ensure_replayed;
 use crate::output::{self, count};
 use crate::plan::{self, Plan};
@@ -29,9 +30,11 @@ pub(super) fn backtest(arguments: &Backtest) -> Result<(), Failure> {
     let bounds = questions::bounds(&arguments.regime)?;
     let segment = |text: &String| Segment::parse(text, &world.schema, entity);
     let mut segments = arguments.segment.iter().map(segment).collect::<Result<Vec<_>, _>>()?;
-    let by = arguments.budget_by.as_ref().map(segment).transpose()?;
+    let review = &settings(&world, &name).review;
+    let budget = arguments.budget.or(review.budget);
+    let by = arguments.budget_by.as_ref().or(review.by.as_ref()).map(segment).transpose()?;
     segments.extend(by.clone().filter(|by| !segments.contains(by)));
-    let costs = arguments.cost_missed.zip(arguments.cost_false_alarm);
+    let costs = arguments.cost_missed.zip(arguments.cost_false_alarm).or(review.costs);
     if costs.is_some_and(|(missed, false_alarm)| !(missed > 0.0 && false_alarm > 0.0)) {
         return Err(Failure::Usage("costs are numbers above 0".into()));
     }
@@ -45,7 +48,7 @@ pub(super) fn backtest(arguments: &Backtest) -> Result<(), Failure> {
         bounds,
         judged_at: None,
         segments,
-        budget: arguments.budget.map(|per_day| Budget { per_day, by: by.map(|by| by.name) }),
+        budget: budget.map(|per_day| Budget { per_day, by: by.map(|by| by.name) }),
         costs: costs.map(|(missed, false_alarm)| Costs { missed, false_alarm }),
         seed: arguments.seed,
         out: arguments.out.clone(),
@@ -74,16 +77,19 @@ fn task_name(arguments: &Backtest, world: &World) -> Result<String, Failure> {
     }
 }
 
+fn settings<'a>(world: &'a World, name: &str) -> &'a TaskSettings {
+    world.settings.tasks.iter().find(|task| task.name == name).expect("every plan has its settings")
+}
+
 /// The member that is asked about, and what it has to beat.
 fn members(arguments: &Backtest, world: &World, name: &str) -> Result<Vec<Arc<Plan>>, Failure> {
     let mut plans = vec![Arc::clone(plan::find(&world.plans, name, &world.settings.document)?)];
     // What everyone has alike puts the candidates of a ranking in no order.
     let constant = (plans[0].task.kind != TaskKind::Ranking).then_some(Member::Constant);
-    let settings = world.settings.tasks.iter().find(|task| task.name == name).expect("every plan has its settings");
+    let settings = settings(world, name);
     for member in [Member::Baseline, Member::LastK].into_iter().chain(constant) {
         if !arguments.only && plans[0].model() != member.name() {
-            let settings =
-                crate::config::TaskSettings { model: member.name().to_owned(), weights: None, ..settings.clone() };
+            let settings = TaskSettings { model: member.name().to_owned(), weights: None, ..settings.clone() };
             plans.push(Arc::new(Plan::compile(&settings, &world.schema, &world.settings.document)?));
         }
     }

@@ -196,6 +196,22 @@ pub(super) struct RawTask {
     pub context_policy: Option<String>,
     /// Where scores go, when it is not `<app>.<task>`.
     pub topic: Option<Text>,
+    /// What is done with the scores.
+    pub review: Option<RawReview>,
+}
+
+/// `[tasks.<name>.review]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawReview {
+    /// How many can be looked at each day.
+    pub budget: Option<usize>,
+    /// What is looked at, if not single rows.
+    pub by: Option<String>,
+    /// What it costs to miss something true.
+    pub cost_missed: Option<f64>,
+    /// What it costs to act on something false.
+    pub cost_false_alarm: Option<f64>,
 }
 
 /// The emit modes.

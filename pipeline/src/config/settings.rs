@@ -10,7 +10,7 @@ use predictor::learn::Member;
 use relational::EventTime;
 
 use super::device::Device;
-use super::raw::{RawConfig, RawEmit, RawSink, RawSinkKind, RawSource, RawSourceKind, RawTable, RawTask};
+use super::raw::{RawConfig, RawEmit, RawReview, RawSink, RawSinkKind, RawSource, RawSourceKind, RawTable, RawTask};
 use super::report::{ConfigError, Document, nearest};
 
 /// A checked config.
@@ -71,7 +71,7 @@ pub struct SourceSettings {
 }
 
 /// `[tasks.<name>]`
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct TaskSettings {
     /// The task's name.
     pub name: String,
@@ -97,6 +97,19 @@ pub struct TaskSettings {
     pub refresh: Option<i64>,
     /// Where scores go.
     pub topic: String,
+    /// What is done with them.
+    pub review: ReviewSettings,
+}
+
+/// `[tasks.<name>.review]`: what a backtest counts the use of scores by.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ReviewSettings {
+    /// How many can be looked at each day.
+    pub budget: Option<usize>,
+    /// `table.column`: rows of one day with one value of it are looked at together.
+    pub by: Option<String>,
+    /// What it costs to miss something true, and to act on something false.
+    pub costs: Option<(f64, f64)>,
 }
 
 /// When scores are emitted. Times in microseconds.
@@ -360,7 +373,27 @@ fn check_task(
         context_policy: raw.context_policy.clone(),
         refresh: raw.refresh.map(|micros| micros.0.max(1)),
         topic: raw.topic.as_ref().map_or_else(|| format!("{app}.{name}"), |topic| topic.0.clone()),
+        review: raw
+            .review
+            .as_ref()
+            .map_or_else(|| Ok(ReviewSettings::default()), |raw| check_review(document, name, raw))?,
     })
+}
+
+fn check_review(document: &Document, task: &str, raw: &RawReview) -> Result<ReviewSettings, ConfigError> {
+    let error = |key, message| Err(document.error(&["tasks", task, "review", key], message));
+    if raw.budget.is_none() && raw.by.is_some() {
+        return error("by", "what is looked at needs a `budget` of how many a day");
+    }
+    let is_cost = |cost: f64| cost.is_finite() && cost > 0.0;
+    let costs = match (raw.cost_missed, raw.cost_false_alarm) {
+        (Some(missed), _) if !is_cost(missed) => return error("cost_missed", "costs are numbers above 0"),
+        (_, Some(alarm)) if !is_cost(alarm) => return error("cost_false_alarm", "costs are numbers above 0"),
+        (Some(_), None) => return error("cost_missed", "it is weighed against a `cost_false_alarm`"),
+        (None, Some(_)) => return error("cost_false_alarm", "it is weighed against a `cost_missed`"),
+        (missed, alarm) => missed.zip(alarm),
+    };
+    Ok(ReviewSettings { budget: raw.budget, by: raw.by.clone(), costs })
 }
 
 fn check_sink(document: &Document, raw: &RawSink, brokers: Option<&str>) -> Result<SinkSettings, ConfigError> {
