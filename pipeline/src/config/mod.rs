@@ -5,6 +5,7 @@ mod raw;
 mod registry;
 mod report;
 mod settings;
+mod task;
 mod units;
 
 use std::path::Path;
@@ -14,7 +15,8 @@ use toml::{Table, Value};
 pub use device::Device;
 pub use raw::{RawColumn, RawEmit, RawSinkKind, RawSourceKind, RawTable};
 pub use report::{ConfigError, Document, nearest};
-pub use settings::{App, Emit, Settings, SinkSettings, TaskSettings};
+pub use settings::{App, Settings, SinkSettings};
+pub use task::{Emit, ReviewSettings, TaskSettings};
 
 /// The visible defaults.
 pub const DEFAULTS: &str = include_str!("../../../configs/default.toml");
