@@ -12,15 +12,19 @@ use sled::{Transactional, Tree};
 
 use crate::keys::{Kind, log, meta, position};
 use crate::pages::{Page, Scratch};
-use crate::{Error, Keyspace};
+use crate::{Error, Keyspace, SimulatedDisk};
 
 /// The open store on disk.
 pub(crate) struct Disk {
     directory: String,
-    db: sled::Db,
-    committed: [Tree; 8],
-    pages: [Tree; 5],
+    engine: Engine,
     scratch: Mutex<Scratch>,
+}
+
+/// What holds the trees.
+enum Engine {
+    Sled { db: sled::Db, committed: [Tree; 9], pages: [Tree; 5] },
+    Simulated(SimulatedDisk),
 }
 
 /// A tree that commits write to.
@@ -43,6 +47,7 @@ impl Target {
             Self::Space(Keyspace::Context) => 5,
             Self::Space(Keyspace::Published) => 6,
             Self::Space(Keyspace::Progress) => 7,
+            Self::Space(Keyspace::Ahead) => 8,
         }
     }
 }
@@ -55,18 +60,18 @@ impl Disk {
         let directory = path.display().to_string();
         let db = open(path, cache_bytes, &directory)?;
         let [meta, positions, log] = ["meta", "positions", "log"].map(|name| db.open_tree(name));
-        let spaces = ["dirty", "outbox", "context", "published", "progress"].map(|name| db.open_tree(name));
+        let spaces = ["dirty", "outbox", "context", "published", "progress", "ahead"].map(|name| db.open_tree(name));
         let [heads, roots, blocks, nodes, spills] =
             ["heads", "roots", "blocks", "nodes", "spills"].map(|name| db.open_tree(name));
-        let [dirty, outbox, context, published, progress] = spaces;
-        let committed = [meta?, positions?, log?, dirty?, outbox?, context?, published?, progress?];
-        Ok(Self {
-            directory,
-            committed,
-            pages: [heads?, roots?, blocks?, nodes?, spills?],
-            scratch: Mutex::default(),
-            db,
-        })
+        let [dirty, outbox, context, published, progress, ahead] = spaces;
+        let committed = [meta?, positions?, log?, dirty?, outbox?, context?, published?, progress?, ahead?];
+        let pages = [heads?, roots?, blocks?, nodes?, spills?];
+        Ok(Self { directory, engine: Engine::Sled { db, committed, pages }, scratch: Mutex::default() })
+    }
+
+    pub(crate) fn simulated(disk: &SimulatedDisk) -> Self {
+        let engine = Engine::Simulated(disk.clone());
+        Self { directory: "memory".into(), engine, scratch: Mutex::default() }
     }
 
     pub(crate) fn damaged(&self, what: impl Into<String>) -> Error {
@@ -74,73 +79,94 @@ impl Disk {
     }
 
     pub(crate) fn get(&self, target: Target, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
-        Ok(self.committed[target.index()].get(key)?.map(|value| value.to_vec()))
+        match &self.engine {
+            Engine::Sled { committed, .. } => Ok(committed[target.index()].get(key)?.map(|value| value.to_vec())),
+            Engine::Simulated(disk) => Ok(disk.get(target.index(), key)),
+        }
     }
 
     /// The entries from `start` on, in key order.
-    pub(crate) fn range(
-        &self,
-        target: Target,
-        start: &[u8],
-    ) -> impl Iterator<Item = Result<(Vec<u8>, Vec<u8>), Error>> + use<> {
-        let entries = self.committed[target.index()].range(start.to_vec()..);
-        entries.map(|entry| entry.map(|(key, value)| (key.to_vec(), value.to_vec())).map_err(Error::from))
+    pub(crate) fn range(&self, target: Target, start: &[u8]) -> Entries {
+        match &self.engine {
+            Engine::Sled { committed, .. } => {
+                let entries = committed[target.index()].range(start.to_vec()..);
+                Box::new(
+                    entries.map(|entry| entry.map(|(key, value)| (key.to_vec(), value.to_vec())).map_err(Error::from)),
+                )
+            }
+            Engine::Simulated(disk) => Box::new(disk.range(target.index(), start).into_iter().map(Ok)),
+        }
     }
 
     /// Writes all of it or nothing. After a crash a commit is there only when all commits before it are.
     pub(crate) fn commit(&self, writes: &[Write]) -> Result<(), Error> {
-        let [meta, positions, log, dirty, outbox, context, published, progress] = &self.committed;
-        let trees = (meta, positions, log, dirty, outbox, context, published, progress);
-        let result = trees.transaction(|(meta, positions, log, dirty, outbox, context, published, progress)| {
-            let trees: [&TransactionalTree; 8] = [meta, positions, log, dirty, outbox, context, published, progress];
-            for (target, key, value) in writes {
-                let tree = trees[target.index()];
-                match value {
-                    Some(value) => tree.insert(key.as_slice(), value.as_slice())?,
-                    None => tree.remove(key.as_slice())?,
-                };
+        match &self.engine {
+            Engine::Sled { committed, .. } => commit(committed, writes),
+            Engine::Simulated(disk) => {
+                let write = |(target, key, value): &Write| (target.index(), key.clone(), value.clone());
+                disk.write(writes.iter().map(write).collect(), Target::Positions.index())
             }
-            Ok::<(), ConflictableTransactionError<std::convert::Infallible>>(())
-        });
-        match result {
-            Ok(()) => Ok(()),
-            Err(TransactionError::Storage(error)) => Err(error.into()),
-            Err(TransactionError::Abort(never)) => match never {},
         }
     }
 
     pub(crate) fn flush(&self) -> Result<(), Error> {
-        self.db.flush()?;
-        Ok(())
+        match &self.engine {
+            Engine::Sled { db, .. } => {
+                db.flush()?;
+                Ok(())
+            }
+            Engine::Simulated(disk) => disk.flush(),
+        }
     }
 
     pub(crate) fn size(&self) -> Result<u64, Error> {
-        Ok(self.db.size_on_disk()?)
+        match &self.engine {
+            Engine::Sled { db, .. } => Ok(db.size_on_disk()?),
+            Engine::Simulated(_) => Ok(0),
+        }
     }
 
     pub(crate) fn read_page(&self, id: &[u8]) -> Result<Option<Page>, Error> {
         let kind = Kind::of(id);
-        let Some(bytes) = self.pages[usize::from(kind.byte())].get(&id[1..])? else { return Ok(None) };
-        let page = Page::decode(kind, &bytes);
+        let tree = usize::from(kind.byte());
+        let page = match &self.engine {
+            Engine::Sled { pages, .. } => pages[tree].get(&id[1..])?.map(|bytes| Page::decode(kind, &bytes)),
+            Engine::Simulated(disk) => disk.get(PAGES + tree, &id[1..]).map(|bytes| Page::decode(kind, &bytes)),
+        };
+        let Some(page) = page else { return Ok(None) };
         Ok(Some(page.ok_or_else(|| self.damaged(format!("page {kind:?} {:02x?} cannot be read", &id[1..])))?))
     }
 
     /// Pages written in some order are on disk in that order, whenever the process dies.
     pub(crate) fn write_page(&self, id: &[u8], page: &Page) -> Result<(), Error> {
         let mut scratch = self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
-        self.pages[usize::from(Kind::of(id).byte())].insert(&id[1..], page.encode(&mut scratch))?;
-        Ok(())
+        let (tree, bytes) = (usize::from(Kind::of(id).byte()), page.encode(&mut scratch));
+        match &self.engine {
+            Engine::Sled { pages, .. } => {
+                pages[tree].insert(&id[1..], bytes)?;
+                Ok(())
+            }
+            Engine::Simulated(disk) => {
+                let write = (PAGES + tree, id[1..].to_vec(), Some(bytes.to_vec()));
+                disk.write(vec![write], Target::Positions.index())
+            }
+        }
     }
 
     /// The names of all pages of heads, in order.
-    pub(crate) fn heads(&self) -> impl Iterator<Item = Result<Vec<u8>, Error>> + use<> {
+    pub(crate) fn heads(&self) -> Box<dyn Iterator<Item = Result<Vec<u8>, Error>>> {
         let kind = Kind::Heads.byte();
-        let keys = self.pages[usize::from(kind)].iter().keys();
-        keys.map(move |key| {
-            let mut id = vec![kind];
-            id.extend(key?.iter());
-            Ok(id)
-        })
+        let named = move |key: &[u8]| [&[kind], key].concat();
+        match &self.engine {
+            Engine::Sled { pages, .. } => {
+                let keys = pages[usize::from(kind)].iter().keys();
+                Box::new(keys.map(move |key| key.map(|key| named(&key)).map_err(Error::from)))
+            }
+            Engine::Simulated(disk) => {
+                let entries = disk.range(PAGES + usize::from(kind), &[]).into_iter();
+                Box::new(entries.map(move |(key, _)| Ok(named(&key))))
+            }
+        }
     }
 
     /// Checks format and schema, and writes them when the store is new. Returns the state of the last commit.
@@ -186,6 +212,33 @@ impl Disk {
                 log::decode_key(&key).ok_or_else(|| self.damaged(format!("log key {key:02x?} is no number")))?;
             Ok((first, value))
         })
+    }
+}
+
+/// Entries of a tree, in key order.
+type Entries = Box<dyn Iterator<Item = Result<(Vec<u8>, Vec<u8>), Error>>>;
+
+/// The trees of pages stand behind those that commits write to.
+const PAGES: usize = 9;
+
+fn commit(trees: &[Tree; 9], writes: &[Write]) -> Result<(), Error> {
+    let [meta, positions, log, dirty, outbox, context, published, progress, ahead] = trees;
+    let trees = (meta, positions, log, dirty, outbox, context, published, progress, ahead);
+    let result = trees.transaction(|(meta, positions, log, dirty, outbox, context, published, progress, ahead)| {
+        let trees: [&TransactionalTree; 9] = [meta, positions, log, dirty, outbox, context, published, progress, ahead];
+        for (target, key, value) in writes {
+            let tree = trees[target.index()];
+            match value {
+                Some(value) => tree.insert(key.as_slice(), value.as_slice())?,
+                None => tree.remove(key.as_slice())?,
+            };
+        }
+        Ok::<(), ConflictableTransactionError<std::convert::Infallible>>(())
+    });
+    match result {
+        Ok(()) => Ok(()),
+        Err(TransactionError::Storage(error)) => Err(error.into()),
+        Err(TransactionError::Abort(never)) => match never {},
     }
 }
 

@@ -30,6 +30,9 @@ pub enum Error {
     /// Another process has the store open.
     #[error("the store in {0} is in use by another process")]
     InUse(String),
+    /// The simulated disk was told to stop.
+    #[error("the simulated disk has stopped")]
+    Stopped,
     /// An earlier commit failed or was abandoned; the store must be opened again.
     #[error("an earlier commit failed; open the store again")]
     Poisoned,

@@ -27,6 +27,7 @@ mod pages;
 mod pool;
 #[cfg(any(test, feature = "reference"))]
 pub mod reference;
+mod simulated;
 mod snapshot;
 mod store;
 #[cfg(test)]
@@ -39,6 +40,7 @@ use relational::{Change, EventTime, Key, Row, Sequence, TableId};
 pub use children::Children;
 pub use encoding::{decode_key, encode_key};
 pub use error::Error;
+pub use simulated::SimulatedDisk;
 pub use snapshot::Snapshot;
 pub use store::Store;
 pub use transaction::Transaction;
@@ -132,6 +134,8 @@ pub enum Keyspace {
     Published,
     /// How far work has come that one commit does not finish, and how far event time has come.
     Progress,
+    /// What left in a later life of the store, from which it was brought back.
+    Ahead,
 }
 
 /// Entries of a keyspace, in key order.

@@ -14,7 +14,7 @@ use crate::pages::{Page, heads};
 use crate::pool::Pool;
 use crate::snapshot::Snapshot;
 use crate::transaction::Transaction;
-use crate::{Error, KeyValues, Keyspace, Options, Statistics, apply, write_back};
+use crate::{Error, KeyValues, Keyspace, Options, SimulatedDisk, Statistics, apply, write_back};
 
 /// The temporal graph. One writer at a time, any number of readers.
 ///
@@ -67,10 +67,22 @@ impl Store {
     pub fn open(directory: &Path, schema: Arc<Schema>, options: &Options) -> Result<Self, Error> {
         // Decoded pages are what reads and writes need; sled's cache only saves it reading its own pages again.
         let cache_bytes = options.memory_bytes / 4;
-        let disk = Disk::open(directory, cache_bytes)?;
+        Self::on(Disk::open(directory, cache_bytes)?, schema, options)
+    }
+
+    /// Opens the store that is on a simulated disk, and makes it when there is none.
+    ///
+    /// # Errors
+    ///
+    /// When the disk has stopped, or holds rows of another schema.
+    pub fn open_simulated(disk: &SimulatedDisk, schema: Arc<Schema>, options: &Options) -> Result<Self, Error> {
+        Self::on(Disk::simulated(disk), schema, options)
+    }
+
+    fn on(disk: Disk, schema: Arc<Schema>, options: &Options) -> Result<Self, Error> {
         let layout = Layout::new(&schema).ok_or_else(|| disk.damaged("the schema has too many tables"))?;
         let state = disk.verify(&describe(&schema))?;
-        let pages = usize::try_from(options.memory_bytes - cache_bytes).unwrap_or(usize::MAX);
+        let pages = usize::try_from(options.memory_bytes - options.memory_bytes / 4).unwrap_or(usize::MAX);
         let place = |position: Position| ((position.topic, position.partition), position.offset);
         let positions = disk.positions()?.into_iter().map(place).collect();
         let live = Live { state, positions, pending: BTreeMap::new(), poisoned: false };

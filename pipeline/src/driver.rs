@@ -1,12 +1,13 @@
 //! The loop around the engine: poll, apply, publish, acknowledge.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use graph_store::{Keyspace, Store};
 use indicatif::ProgressBar;
 use ingest::Source;
-use relational::{EventTime, limits};
+use relational::{EventTime, Position, limits};
 use sinks::Sink;
 
 use crate::engine::{Counts, Engine, Outcome};
@@ -27,6 +28,8 @@ pub struct Driver {
     pub counts: Counts,
     /// What the source's next record waits for, if it does.
     pub waiting: Option<String>,
+    /// Where the source has moved to since the sink was last told.
+    moved: BTreeMap<(Arc<str>, i32), i64>,
     names: metrics::Names,
 }
 
@@ -37,7 +40,8 @@ impl std::fmt::Debug for Driver {
 }
 
 impl Driver {
-    /// Takes up where the store stands: the source continues there, and what was decided but not published is published.
+    /// Takes up where the store stands: what has left since is taken in, the source continues where the store is, and
+    /// what was decided but not published is published.
     ///
     /// # Errors
     ///
@@ -61,13 +65,19 @@ impl Driver {
         store: &Arc<Store>,
         scorers: Vec<Arc<Scorer>>,
         sink: Option<Box<dyn Sink>>,
-        mut source: Box<dyn Source>,
+        source: Box<dyn Source>,
     ) -> Result<Self, Failure> {
-        source.seek(&store.positions())?;
         let lateness = world.settings.source.lateness;
         let engine = Engine::open(Arc::clone(store), scorers, world.origin(), lateness)?;
         let names = metrics::Names::new(world);
-        let mut driver = Self { engine, source, sink, counts: Counts::default(), waiting: None, names };
+        let (counts, moved) = (Counts::default(), BTreeMap::new());
+        let mut driver = Self { engine, source, sink, counts, waiting: None, moved, names };
+        if let Some(sink) = &mut driver.sink {
+            while let Some(left) = sink.left(driver.engine.bookmark())? {
+                driver.engine.left(&left)?;
+            }
+        }
+        driver.source.seek(&store.positions())?;
         let publish = driver.engine.unpublished()?;
         driver.publish(Outcome { publish, counts: Counts::default() })?;
         Ok(driver)
@@ -92,6 +102,8 @@ impl Driver {
             // Latencies are those of a live run.
             let live = now.map(|_| delivery.changes.iter().map(|change| change.known).collect::<Vec<EventTime>>());
             let started = Instant::now();
+            let next = delivery.next.iter();
+            self.moved.extend(next.map(|next| ((Arc::clone(&next.topic), next.partition), next.offset)));
             let outcome = self.engine.apply(delivery, now)?;
             let (applied, scored) = (started.elapsed(), !outcome.publish.is_empty());
             self.publish(outcome)?;
@@ -141,8 +153,25 @@ impl Driver {
             return Ok(());
         }
         if let Some(sink) = &mut self.sink {
-            sink.publish(&outcome.publish)?;
-            self.engine.published(&outcome.publish);
+            let receipt = sink.publish(&outcome.publish, &positions(&self.moved))?;
+            self.moved.clear();
+            self.engine.published(&outcome.publish, receipt.bookmark);
+            metrics::published(&receipt);
+        }
+        Ok(())
+    }
+
+    /// Shows how far the source is read to tools that watch it from outside.
+    ///
+    /// # Errors
+    ///
+    /// When the sink refuses. Nothing depends on what a source is told, so its refusal is only logged.
+    pub fn report(&mut self, store: &Store) -> Result<(), Failure> {
+        let reported = self.sink.as_mut().map(|sink| sink.report(&positions(&self.moved))).transpose()?;
+        if reported == Some(true) {
+            self.moved.clear();
+        } else if let Err(error) = self.source.report(&store.positions()) {
+            tracing::warn!("the positions cannot be reported: {error}");
         }
         Ok(())
     }
@@ -180,6 +209,15 @@ impl Driver {
         self.due(Some(EventTime::MAX))?;
         self.finish()
     }
+}
+
+fn positions(moved: &BTreeMap<(Arc<str>, i32), i64>) -> Vec<Position> {
+    let position = |((topic, partition), offset): (&(Arc<str>, i32), &i64)| Position {
+        topic: Arc::clone(topic),
+        partition: *partition,
+        offset: *offset,
+    };
+    moved.iter().map(position).collect()
 }
 
 const COMPLETE: &[u8] = b"replay-complete";

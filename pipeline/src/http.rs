@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::Router;
@@ -26,6 +26,8 @@ pub struct Health {
     caught_up: AtomicBool,
     turned_at_seconds: AtomicU64,
     waiting: Mutex<Option<String>>,
+    /// Why the loop has ended.
+    failure: OnceLock<String>,
 }
 
 impl Health {
@@ -46,6 +48,11 @@ impl Health {
     /// What the source waits for, if it does: then we are not ready.
     pub fn waits_for(&self, reason: Option<&str>) {
         *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = reason.map(str::to_owned);
+    }
+
+    /// The loop has ended with this failure.
+    pub fn failed(&self, failure: &Failure) {
+        self.failure.get_or_init(|| failure.to_string());
     }
 
     fn alive(&self) -> bool {
@@ -115,7 +122,9 @@ async fn livez(State(health): State<Arc<Health>>) -> (StatusCode, &'static str) 
 
 async fn readyz(State(health): State<Arc<Health>>) -> (StatusCode, String) {
     let waiting = health.waiting.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    if let Some(reason) = waiting {
+    if let Some(failure) = health.failure.get() {
+        (StatusCode::SERVICE_UNAVAILABLE, format!("stopping: {failure}\n"))
+    } else if let Some(reason) = waiting {
         (StatusCode::SERVICE_UNAVAILABLE, format!("waiting: {reason}\n"))
     } else if health.alive() && health.caught_up.load(Ordering::Relaxed) {
         (StatusCode::OK, "ready\n".into())

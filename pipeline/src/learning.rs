@@ -14,7 +14,7 @@ use toml::{Table, Value};
 
 use crate::config::{RawSourceKind, Settings, SinkSettings};
 use crate::tables;
-use crate::world::{Failure, kafka_settings, registry};
+use crate::world::{Failure, kafka_settings, registry, sink_settings};
 
 /// Records of each partition that are looked at.
 const RECORDS: usize = 500;
@@ -128,9 +128,9 @@ pub(crate) fn sample(settings: &Settings) -> Result<Sample, Failure> {
             ChangeFiles::sample(&source.files, source.topics.first().map(String::as_str), LINES)?
         }
     };
-    if matches!(settings.sink, SinkSettings::Kafka { .. }) {
-        let letters = format!("{}.dlq", settings.app.name);
-        let ours = |topic: &str| topic == letters || settings.tasks.iter().any(|task| task.topic == topic);
+    if let SinkSettings::Kafka(output) = &settings.sink {
+        let topics = sink_settings(settings, output).topics;
+        let ours = |topic: &str| topics.all().any(|ours| ours == topic);
         sample.topics.retain(|topic| !ours(topic));
         sample.records.retain(|record| !ours(&record.origin.topic));
     }

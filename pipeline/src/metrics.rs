@@ -7,6 +7,7 @@ use graph_store::Statistics;
 use ingest::Delivery;
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use relational::EventTime;
+use sinks::Receipt;
 
 use crate::engine::{Counts, Engine};
 use crate::world::World;
@@ -74,6 +75,12 @@ impl Names {
     }
 }
 
+/// Counts what the sink did.
+pub fn published(receipt: &Receipt) {
+    counter!("foreshore_transactions_total").increment(receipt.transactions);
+    counter!("foreshore_transactions_repeated_total").increment(receipt.repeated);
+}
+
 /// Sets the gauges that are read from time to time.
 #[expect(clippy::cast_precision_loss, reason = "gauges for people")]
 pub fn observe(statistics: &Statistics, watermark: EventTime, now: EventTime, outbox: usize) {
@@ -130,6 +137,8 @@ pub fn describe() {
     );
     describe_gauge!("foreshore_watermark_lag_seconds", "wall clock minus the watermark");
     describe_gauge!("foreshore_partitions_behind", "partitions that hold the watermark: not read to their end");
+    describe_counter!("foreshore_transactions_total", "transactions of the sink that went through");
+    describe_counter!("foreshore_transactions_repeated_total", "transactions of the sink that were repeated");
     describe_gauge!("foreshore_outbox_pending", "records decided but not yet acknowledged by the sink");
     describe_histogram!("foreshore_score_latency_seconds", "time of one round by stage: source, apply, publish");
     describe_histogram!("foreshore_freshness_seconds", "from a change's commit to the acknowledgement of its score");

@@ -12,11 +12,14 @@ use ingest::ndjson::ChangeFiles;
 use ingest::registry::Registry;
 use ingest::{Delivery, Source};
 use relational::{DeadLetter, EventTime, Schema};
-use sinks::{DeadLetterRecord, JsonLines, KafkaSink, Origin, ParquetSink, Sink, StoreId};
+use sinks::{
+    DeadLetterRecord, ExactlyOnce, JsonLines, KafkaSink, KafkaTransactions, Origin, ParquetSink, Sink, StoreId, Topics,
+};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::cli::Common;
-use crate::config::{self, ConfigError, RawSourceKind, Settings, SinkSettings};
+use crate::config::{self, ConfigError, Delivery as Mode, KafkaOutput, RawSourceKind, Settings, SinkSettings};
+use crate::engine::next_outbox;
 use crate::learning::{self, Learned};
 use crate::plan::Plan;
 use crate::scorer::{Bounds, Scorer};
@@ -226,8 +229,15 @@ impl World {
         Ok(match &self.settings.sink {
             SinkSettings::JsonLines(path) => json_lines(path, &self.settings.app.name, id, sync)?,
             SinkSettings::Parquet(path) => Box::new(ParquetSink::open(path, id, sync)?),
-            SinkSettings::Kafka { brokers, options } => {
-                Box::new(KafkaSink::open(sink_settings(&self.settings, brokers, options), id)?)
+            SinkSettings::Kafka(output) => {
+                let kafka = sink_settings(&self.settings, output);
+                match output.delivery {
+                    Mode::ExactlyOnce => {
+                        let topics = kafka.topics.clone();
+                        Box::new(ExactlyOnce::new(topics, id, KafkaTransactions::open(kafka)?))
+                    }
+                    Mode::AtLeastOnce => Box::new(KafkaSink::open(kafka, id, next_outbox(store)?)?),
+                }
             }
         })
     }
@@ -244,16 +254,25 @@ pub(crate) fn kafka_settings(settings: &Settings) -> KafkaSettings {
     let brokers = source.brokers.clone().unwrap_or_default();
     let mut kafka = KafkaSettings::new(brokers, source.topics.clone(), settings.app.name.clone());
     kafka.options = source.options.iter().cloned().collect();
+    if let SinkSettings::Kafka(output) = &settings.sink {
+        kafka.own = sink_settings(settings, output).topics.all().collect();
+    }
     kafka
 }
 
 /// How to reach the topics that are written.
-pub(crate) fn sink_settings(settings: &Settings, brokers: &str, options: &[(String, String)]) -> sinks::KafkaSettings {
+pub(crate) fn sink_settings(settings: &Settings, output: &KafkaOutput) -> sinks::KafkaSettings {
+    let source = &settings.source;
+    let own_group = source.options.iter().find(|(name, _)| name == "group.id").map(|(_, group)| group.clone());
+    let reads_there = source.kind == RawSourceKind::Kafka && source.brokers.as_deref() == Some(&output.brokers);
     sinks::KafkaSettings {
-        app: settings.app.name.clone(),
-        brokers: brokers.to_owned(),
-        topics: settings.tasks.iter().map(|task| (task.name.clone(), task.topic.clone())).collect(),
-        options: options.to_vec(),
+        topics: Topics {
+            app: settings.app.name.clone(),
+            scores: settings.tasks.iter().map(|task| (task.name.clone(), task.topic.clone())).collect(),
+        },
+        brokers: output.brokers.clone(),
+        options: output.options.clone(),
+        group: reads_there.then(|| own_group.unwrap_or_else(|| settings.app.name.clone())),
     }
 }
 

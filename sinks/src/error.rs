@@ -46,6 +46,26 @@ pub enum Error {
         /// What the client says and what to do.
         reason: String,
     },
+    /// Another process publishes for the same application.
+    #[error(
+        "another process publishes as application `{app}` and has shut this one out ({reason}); run only one, or give \
+         each its own `app.name`. A pause of this process that was longer than the broker's transaction timeout looks the \
+         same: then start it again"
+    )]
+    Fenced {
+        /// The application's name.
+        app: String,
+        /// What the broker says.
+        reason: String,
+    },
+    /// A transaction did not go through.
+    #[error("cannot publish for application `{app}`: {reason}; nothing is lost, start again once that is mended")]
+    Transaction {
+        /// The application's name.
+        app: String,
+        /// What the broker says.
+        reason: String,
+    },
     /// An outbox entry could not be read.
     #[error("outbox entry is not readable: {0}; it was written by another version of this program")]
     Outbox(String),

@@ -4,11 +4,13 @@ use std::ffi::OsString;
 use std::io::{Write, stdout};
 use std::path::{Path, PathBuf};
 
+use relational::Position;
+
 use crate::error::Error;
 use crate::json::rfc3339;
 use crate::lines::Lines;
 use crate::mark::Mark;
-use crate::{Outgoing, ScoreRecord, Sink, StoreId};
+use crate::{Outgoing, Receipt, ScoreRecord, Sink, StoreId};
 
 /// One JSON object a line: `outbox` (store and sequence), `id`, `task`, `table`, `cutoff`, `key` and `value`, which is
 /// null when the entity is gone. Dead letters go to `<path>.dlq.jsonl` in the layout of change-record files.
@@ -76,7 +78,7 @@ impl JsonLines {
 }
 
 impl Sink for JsonLines {
-    fn publish(&mut self, batch: &[(u64, Outgoing)]) -> Result<(), Error> {
+    fn publish(&mut self, batch: &[(u64, Outgoing)], _: &[Position]) -> Result<Receipt, Error> {
         let mut printed = Vec::new();
         for (sequence, outgoing) in batch {
             self.push(*sequence, outgoing, &mut printed)?;
@@ -84,7 +86,8 @@ impl Sink for JsonLines {
         let mut out = stdout().lock();
         let shown = out.write_all(&printed).and_then(|()| out.flush());
         shown.map_err(Error::file("write to", Path::new("standard output")))?;
-        self.flush()
+        self.flush()?;
+        Ok(Receipt::default())
     }
 
     fn flush(&mut self) -> Result<(), Error> {
@@ -140,7 +143,7 @@ mod tests {
             let letters = with_suffix(&path, ".dlq.jsonl");
             let all: Vec<_> = (1..).zip(all).collect();
             let publish = |batch: &[(u64, Outgoing)]| {
-                JsonLines::open(&path, STORE, false).expect("ours").publish(batch).expect("published");
+                JsonLines::open(&path, STORE, false).expect("ours").publish(batch, &[]).expect("published");
             };
             publish(&all);
             let whole = (read(&path), read(&letters));
@@ -180,10 +183,12 @@ mod tests {
             value: Some(r#"{"examples":5}"#.into()),
             cutoff: relational::EventTime(1_500_000),
             id: 255,
+            revision: 0,
+            digest: 0,
         };
         let gone = ScoreRecord { value: None, ..score.clone() };
         let letter = relational::DeadLetter {
-            position: relational::Position { topic: "orders".into(), partition: 0, offset: 3 },
+            position: Position { topic: "orders".into(), partition: 0, offset: 3 },
             stage: relational::Stage::Decode,
             reason: "not JSON".into(),
             key: None,
@@ -194,7 +199,7 @@ mod tests {
         let letter = DeadLetterRecord::new(letter);
         let batch =
             [(1, Outgoing::Score(score)), (2, Outgoing::DeadLetter(letter.clone())), (3, Outgoing::Score(gone))];
-        sink.publish(&batch).expect("published");
+        sink.publish(&batch, &[]).expect("published");
         let expected = concat!(
             r#"{"outbox":"0000000000000007:1","id":"000000000000000000000000000000ff","task":"churn","table":"customers","#,
             r#""cutoff":"1970-01-01T00:00:01.500000Z","key":[1,"x"],"value":{"examples":5}}"#

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::{Error, Outgoing, Sink};
+use relational::Position;
+
+use crate::{Error, Outgoing, Receipt, Sink};
 
 /// Keeps records in memory. Clones share them, so that a test can look at what a pipeline publishes, or hand the same
 /// records to the next run after a crash.
@@ -20,12 +22,12 @@ impl Memory {
 }
 
 impl Sink for Memory {
-    fn publish(&mut self, batch: &[(u64, Outgoing)]) -> Result<(), Error> {
+    fn publish(&mut self, batch: &[(u64, Outgoing)], _: &[Position]) -> Result<Receipt, Error> {
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for (sequence, outgoing) in batch {
             held.entry(*sequence).or_insert_with(|| outgoing.clone());
         }
-        Ok(())
+        Ok(Receipt::default())
     }
 
     fn flush(&mut self) -> Result<(), Error> {

@@ -2,12 +2,13 @@
 //!
 //! | bytes | what |
 //! |---|---|
-//! | 1 | version of this layout, 1 |
+//! | 1 | version of this layout, 2 |
 //! | 1 | kind: 0 score, 1 dead letter |
-//! | score | app, task, table, key: text; value: optional text; cutoff: i64; id: u128 |
+//! | score | app, task, table, key: text; value: optional text; cutoff: i64; id: u128; revision: u32; digest: u64 |
 //! | dead letter | topic: text; partition: i32; offset: i64; stage: text; reason: text; key, value: optional bytes; timestamp: optional i64; attempt: u32; number of headers: u32, each a text and optional bytes |
 //!
 //! Numbers are big-endian; text and bytes follow their length as u32; an optional part follows a byte, 0 or 1.
+//! Scores of version 1 have neither revision nor digest; 0 stands for both.
 
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use relational::{DeadLetter, EventTime, Position, Stage};
 use crate::dead_letter::DeadLetterRecord;
 use crate::error::Error;
 use crate::record::ScoreRecord;
+use crate::stamp::Stamp;
 
 /// One record that leaves.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +28,7 @@ pub enum Outgoing {
     DeadLetter(DeadLetterRecord),
 }
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 impl Outgoing {
     /// The bytes for the outbox.
@@ -42,6 +44,8 @@ impl Outgoing {
                 writer.optional(score.value.as_deref().map(str::as_bytes));
                 writer.0.extend(score.cutoff.0.to_be_bytes());
                 writer.0.extend(score.id.to_be_bytes());
+                writer.0.extend(score.revision.to_be_bytes());
+                writer.0.extend(score.digest.to_be_bytes());
             }
             Self::DeadLetter(record) => {
                 writer.0.push(1);
@@ -49,6 +53,24 @@ impl Outgoing {
             }
         }
         writer.0
+    }
+
+    /// What tells the record from every other that leaves.
+    #[must_use]
+    pub fn stamp(&self) -> Stamp {
+        match self {
+            Self::Score(score) => Stamp {
+                subject: Stamp::subject(&score.task, &score.table, &score.key),
+                cutoff: score.cutoff,
+                revision: score.revision,
+                digest: score.digest,
+            },
+            Self::DeadLetter(record) => {
+                let Position { topic, partition, offset } = &record.letter.position;
+                let parts = [b"dead letter", topic.as_bytes(), &partition.to_be_bytes(), &offset.to_be_bytes()];
+                Stamp { subject: Stamp::hash(&parts), cutoff: EventTime(0), revision: record.attempt, digest: 0 }
+            }
+        }
     }
 
     /// Reads the bytes of an outbox entry.
@@ -59,11 +81,11 @@ impl Outgoing {
     pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
         let mut reader = Reader(bytes);
         let version = reader.array::<1>()?[0];
-        if version != VERSION {
-            return Err(Error::Outbox(format!("its layout has version {version}, and {VERSION} is known")));
+        if !(1..=VERSION).contains(&version) {
+            return Err(Error::Outbox(format!("its layout has version {version}, and 1 to {VERSION} are known")));
         }
         let outgoing = match reader.array::<1>()?[0] {
-            0 => Self::Score(reader.score()?),
+            0 => Self::Score(reader.score(version)?),
             1 => Self::DeadLetter(reader.dead_letter()?),
             kind => return Err(Error::Outbox(format!("kind {kind} is unknown"))),
         };
@@ -151,7 +173,7 @@ impl<'a> Reader<'a> {
         self.array().map(i64::from_be_bytes).map(EventTime)
     }
 
-    fn score(&mut self) -> Result<ScoreRecord, Error> {
+    fn score(&mut self, version: u8) -> Result<ScoreRecord, Error> {
         Ok(ScoreRecord {
             app: self.text()?,
             task: self.text()?,
@@ -160,6 +182,8 @@ impl<'a> Reader<'a> {
             value: if self.present()? { Some(self.text()?) } else { None },
             cutoff: self.time()?,
             id: u128::from_be_bytes(self.array()?),
+            revision: if version == 1 { 0 } else { u32::from_be_bytes(self.array()?) },
+            digest: if version == 1 { 0 } else { u64::from_be_bytes(self.array()?) },
         })
     }
 
@@ -200,8 +224,9 @@ pub(crate) mod tests {
         let score = score.prop_map(|(app, task, key, gone, cutoff, id)| {
             let value = (!gone)
                 .then(|| format!("{{\"prediction\":{{\"probability\":0.5}},\"examples\":{}}}", key.unsigned_abs()));
-            let (key, cutoff) = (key.to_string(), EventTime(cutoff));
-            Outgoing::Score(ScoreRecord { app, task, table: "customers".into(), key, value, cutoff, id })
+            let (revision, digest) = (key.unsigned_abs(), u64::from(key.unsigned_abs()));
+            let (table, key, cutoff) = ("customers".into(), key.to_string(), EventTime(cutoff));
+            Outgoing::Score(ScoreRecord { app, task, table, key, value, cutoff, id, revision, digest })
         });
         let bytes = || prop::option::of(prop::collection::vec(any::<u8>(), 0..9));
         let headers = prop::collection::vec(("[a-z]{1,4}", bytes()), 0..3);
@@ -224,10 +249,10 @@ pub(crate) mod tests {
 
         #[test]
         fn no_bytes_break_the_reader(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
-            for prefix in [&[][..], &[1, 0][..], &[1, 1][..]] {
+            for prefix in [&[][..], &[1, 0][..], &[2, 0][..], &[2, 1][..]] {
                 let all = [prefix, &bytes].concat();
                 if let Ok(outgoing) = Outgoing::decode(&all) {
-                    prop_assert_eq!(outgoing.encode(), all);
+                    prop_assert!(all[0] < VERSION || outgoing.encode() == all);
                 }
             }
         }
@@ -245,9 +270,10 @@ pub(crate) mod tests {
         bytes.extend([0; 15]);
         bytes.push(5);
         let (app, task, table, key) = ("app".into(), "churn".into(), "customers".into(), "7".into());
-        let score = ScoreRecord { app, task, table, key, value: None, cutoff: EventTime(256), id: 5 };
+        let (cutoff, revision, digest) = (EventTime(256), 0, 0);
+        let score = ScoreRecord { app, task, table, key, value: None, cutoff, id: 5, revision, digest };
         assert_eq!(Outgoing::decode(&bytes).expect("version 1"), Outgoing::Score(score));
-        bytes[0] = 2;
-        assert!(Outgoing::decode(&bytes).is_err_and(|error| error.to_string().contains("version 2")));
+        bytes[0] = 3;
+        assert!(Outgoing::decode(&bytes).is_err_and(|error| error.to_string().contains("version 3")));
     }
 }

@@ -9,12 +9,13 @@ use std::sync::Arc;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
+use relational::Position;
 
 use crate::error::Error;
 use crate::json_lines::{JsonLines, with_suffix};
 use crate::lines::Lines;
 use crate::parquet_columns::{PendingRow, batch, schema};
-use crate::{Outgoing, Sink, StoreId};
+use crate::{Outgoing, Receipt, Sink, StoreId};
 
 /// Rows that make a file of their own: some 20 MB.
 const FILE_ROWS: u64 = 250_000;
@@ -72,10 +73,13 @@ impl ParquetSink {
 }
 
 impl Sink for ParquetSink {
-    fn publish(&mut self, batch: &[(u64, Outgoing)]) -> Result<(), Error> {
-        self.pending.publish(batch)?;
+    fn publish(&mut self, batch: &[(u64, Outgoing)], positions: &[Position]) -> Result<Receipt, Error> {
+        self.pending.publish(batch, positions)?;
         self.rows += batch.iter().filter(|(_, outgoing)| matches!(outgoing, Outgoing::Score(_))).count() as u64;
-        if self.rows >= FILE_ROWS { self.finish() } else { Ok(()) }
+        if self.rows >= FILE_ROWS {
+            self.finish()?;
+        }
+        Ok(Receipt::default())
     }
 
     fn flush(&mut self) -> Result<(), Error> {
@@ -161,6 +165,8 @@ mod tests {
             value: Some(r#"{"prediction":{"probability":0.1},"model":"baseline","examples":5}"#.into()),
             cutoff: EventTime(1_500_000),
             id: u128::from(sequence),
+            revision: 0,
+            digest: 0,
         };
         sequences.map(|sequence| (sequence, Outgoing::Score(score(sequence)))).collect()
     }
@@ -180,17 +186,17 @@ mod tests {
     fn rows_survive_a_restart_before_and_after_the_file_is_finished() {
         let folder = tempfile::tempdir().expect("folder");
         let path = folder.path().join("scores.parquet");
-        ParquetSink::open(&path, STORE, true).expect("new").publish(&scores(1..=3)).expect("published");
+        ParquetSink::open(&path, STORE, true).expect("new").publish(&scores(1..=3), &[]).expect("published");
         assert_eq!(rows(folder.path()), 0);
 
         let mut again = ParquetSink::open(&path, STORE, true).expect("ours");
-        again.publish(&scores(1..=5)).expect("published");
+        again.publish(&scores(1..=5), &[]).expect("published");
         again.flush().expect("finished");
         assert_eq!(rows(folder.path()), 5);
         drop(again);
 
         let mut again = ParquetSink::open(&path, STORE, true).expect("ours");
-        again.publish(&scores(4..=6)).expect("published");
+        again.publish(&scores(4..=6), &[]).expect("published");
         again.flush().expect("finished");
         assert_eq!(rows(folder.path()), 6);
     }
@@ -201,7 +207,7 @@ mod tests {
         let path = folder.path().join("scores");
         let pending = folder.path().join("scores.pending.jsonl");
         let mut sink = ParquetSink::open(&path, STORE, true).expect("new");
-        sink.publish(&scores(1..=3)).expect("published");
+        sink.publish(&scores(1..=3), &[]).expect("published");
         let lines = fs::read(&pending).expect("lines");
         sink.flush().expect("finished");
         drop(sink);

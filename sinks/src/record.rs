@@ -3,7 +3,7 @@
 use relational::{EventTime, Prediction, Schema, Score, Value, Window};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
-use xxhash_rust::xxh3::xxh3_128;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
 use crate::json::{JsonValue, key_text, rfc3339};
 
@@ -45,6 +45,10 @@ pub struct ScoreRecord {
     /// A digest of task, entity, cutoff, revision, model and context: equal scores have equal ids, whenever and however
     /// often they are made. The CloudEvents id.
     pub id: u128,
+    /// The score's revision: task, entity, cutoff and revision name a record that leaves once.
+    pub revision: u32,
+    /// A digest of what it says: prediction, model and context, but not when and from which change it was made.
+    pub digest: u64,
 }
 
 impl ScoreRecord {
@@ -97,6 +101,8 @@ impl ScoreRecord {
             value,
             cutoff: score.cutoff,
             id,
+            revision: score.revision,
+            digest: digest(score),
         }
     }
 
@@ -123,7 +129,6 @@ impl ScoreRecord {
     }
 }
 
-/// Parts are preceded by their lengths, so that no two lists of parts run together to the same bytes.
 fn id(score: &Score, table: &str, key: &str) -> u128 {
     let cutoff = score.cutoff.0.to_be_bytes();
     let revision = score.revision.to_be_bytes();
@@ -139,12 +144,25 @@ fn id(score: &Score, table: &str, key: &str) -> u128 {
         &context,
         &gone,
     ];
+    xxh3_128(&joined(&parts))
+}
+
+fn digest(score: &Score) -> u64 {
+    let prediction = score.prediction.as_ref().map(|prediction| {
+        serde_json::to_string(&JsonPrediction(prediction)).expect("plain structs with text keys cannot fail")
+    });
+    let (context, prediction) = (score.context.0.to_be_bytes(), prediction.unwrap_or_default());
+    xxh3_64(&joined(&[score.model.as_bytes(), &context, prediction.as_bytes()]))
+}
+
+/// Parts are preceded by their lengths, so that no two lists of parts run together to the same bytes.
+pub(crate) fn joined(parts: &[&[u8]]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(128);
     for part in parts {
         bytes.extend((part.len() as u64).to_be_bytes());
-        bytes.extend(part);
+        bytes.extend(*part);
     }
-    xxh3_128(&bytes)
+    bytes
 }
 
 #[derive(Serialize)]

@@ -23,6 +23,8 @@ pub struct KafkaSettings {
     pub brokers: String,
     /// Names of topics, and patterns that start with `^`.
     pub topics: Vec<String>,
+    /// Topics that no pattern means: those that we write ourselves.
+    pub own: Vec<String>,
     /// The application's name: the consumer group that positions are reported to, and the start of the client's name.
     pub application: String,
     /// Any librdkafka setting.
@@ -42,6 +44,7 @@ impl KafkaSettings {
         Self {
             brokers: brokers.into(),
             topics,
+            own: Vec::new(),
             application: application.into(),
             options: BTreeMap::new(),
             connect_timeout: Duration::from_secs(30),
@@ -85,7 +88,7 @@ impl KafkaSettings {
     ///
     /// When there is none, or a pattern is not a regular expression.
     pub(super) fn selection(&self) -> Result<Selection, Error> {
-        let mut selection = Selection { names: Vec::new(), patterns: Vec::new() };
+        let mut selection = Selection { names: Vec::new(), patterns: Vec::new(), own: self.own.clone() };
         for topic in &self.topics {
             if topic.starts_with('^') {
                 selection.patterns.push(Regex::new(topic).map_err(|error| Error::Kafka {
@@ -110,11 +113,13 @@ impl KafkaSettings {
 pub(super) struct Selection {
     pub(super) names: Vec<String>,
     pub(super) patterns: Vec<Regex>,
+    own: Vec<String>,
 }
 
 impl Selection {
     pub(super) fn contains(&self, topic: &str) -> bool {
-        let is_internal = matches!(topic, "__consumer_offsets" | "__transaction_state" | "__share_group_state");
+        let is_internal = matches!(topic, "__consumer_offsets" | "__transaction_state" | "__share_group_state")
+            || self.own.iter().any(|own| own == topic);
         self.names.iter().any(|name| name == topic)
             || (!is_internal && self.patterns.iter().any(|pattern| pattern.is_match(topic)))
     }
@@ -160,6 +165,9 @@ mod tests {
         assert!(
             !selection.contains("axb") && !selection.contains("my.shop.x") && !selection.contains("__consumer_offsets")
         );
+        let own = vec!["shop.churn".to_owned()];
+        let selection = KafkaSettings { own, ..settings(&["^shop\\..*"]) }.selection().expect("valid");
+        assert!(selection.contains("shop.orders") && !selection.contains("shop.churn"));
         assert!(settings(&["^("]).selection().is_err());
         assert!(settings(&[]).selection().is_err());
     }

@@ -63,6 +63,11 @@ impl Broker {
         self.script(&["stop", &self.port.to_string()]);
     }
 
+    /// Stops it as a crash would.
+    pub(crate) fn kill(&self) {
+        self.script(&["kill", &self.port.to_string()]);
+    }
+
     /// Starts it again, on the same port and data.
     pub(crate) fn resume(&self) {
         let process = std::process::id().to_string();
@@ -108,6 +113,15 @@ impl Broker {
         end.expect("the transaction ends");
     }
 
+    /// Begins a transaction under this name, writes records in it, and is gone.
+    pub(crate) fn leave_transaction_open(&self, name: &str, topic: &str, records: &[Sent<'_>]) {
+        let producer: BaseProducer = self.config().set("transactional.id", name).create().expect("a producer");
+        producer.init_transactions(PATIENCE).expect("the broker knows transactions");
+        producer.begin_transaction().expect("a new transaction");
+        write(&producer, topic, records);
+        producer.flush(PATIENCE).expect("the broker takes the records");
+    }
+
     /// The offset that a consumer group has committed.
     pub(crate) fn committed(&self, group: &str, topic: &str, partition: i32) -> Option<i64> {
         let consumer: BaseConsumer = self.config().set("group.id", group).create().expect("a consumer");
@@ -121,7 +135,16 @@ impl Broker {
     /// How many records a topic has been given.
     pub(crate) fn written(&self, topic: &str, partitions: i32) -> i64 {
         let consumer: BaseConsumer = self.config().create().expect("a consumer");
-        let end = |place| consumer.fetch_watermarks(topic, place, PATIENCE).expect("the broker answers").1;
+        // A broker that has just come back does not know yet what it leads.
+        let end = |place| {
+            for _ in 0..100 {
+                if let Ok((_, end)) = consumer.fetch_watermarks(topic, place, PATIENCE) {
+                    return end;
+                }
+                std::thread::sleep(Duration::from_millis(100));
+            }
+            panic!("{topic}[{place}]: the broker does not tell its end")
+        };
         (0..partitions).map(end).sum()
     }
 

@@ -1,7 +1,9 @@
-//! `foreshore run` against a real broker, killed at any moment.
+//! `foreshore run` against a real broker, both killed at any moment. `scripts/kill-test` runs it for longer.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
@@ -10,7 +12,9 @@ use serde_json::{Value as Json, json};
 use crate::broker::{Broker, Sent, shared};
 use crate::program::Program;
 
-const KILLS: u64 = 30;
+/// Kills of the run, and of the broker, unless the environment says otherwise.
+const KILLS: u64 = 20;
+const BROKER_KILLS: u64 = 2;
 const CUSTOMERS: u64 = 40;
 const PARTITIONS: u64 = 4;
 
@@ -31,7 +35,7 @@ store = "APP-store"
 [source]
 kind = "kafka"
 brokers = "BROKERS"
-topics = ["^kills\\.public\\..*"]
+topics = ["^SHOP\\.public\\..*"]
 
 [sink]
 kind = "kafka"
@@ -78,6 +82,8 @@ type Record = (i32, i64, String, String);
 /// Writes the payments of a shop, chunk by chunk.
 struct Shop<'a> {
     broker: &'a Broker,
+    /// The start of its topics' names.
+    name: &'a str,
     numbers: Numbers,
     /// Labels that become known later, by their time.
     labels: BTreeMap<(i64, u64), (u64, f64, i64, bool)>,
@@ -87,8 +93,12 @@ struct Shop<'a> {
 
 impl<'a> Shop<'a> {
     fn new(broker: &'a Broker) -> Self {
-        broker.create_topic("kills.public.customers", 1);
-        broker.create_topic("kills.public.payments", i32::try_from(PARTITIONS).expect("few"));
+        Self::named(broker, "kills")
+    }
+
+    fn named(broker: &'a Broker, name: &'a str) -> Self {
+        broker.create_topic(&format!("{name}.public.customers"), 1);
+        broker.create_topic(&format!("{name}.public.payments"), i32::try_from(PARTITIONS).expect("few"));
         let regions = ["north", "south", "west"].into_iter().cycle();
         let customers: Vec<_> = (0..CUSTOMERS)
             .zip(regions)
@@ -97,9 +107,9 @@ impl<'a> Shop<'a> {
                 (0, START_MILLIS, json!({ "id": id }).to_string(), envelope("r", &after, START_MILLIS))
             })
             .collect();
-        send(broker, "kills.public.customers", &customers);
+        send(broker, &format!("{name}.public.customers"), &customers);
         let numbers = Numbers(41);
-        Self { broker, numbers, labels: BTreeMap::new(), payments: 0, chunks: 0 }
+        Self { broker, name, numbers, labels: BTreeMap::new(), payments: 0, chunks: 0 }
     }
 
     /// The changes of the next step of `refresh`: new payments, and what has become known of older ones.
@@ -123,10 +133,10 @@ impl<'a> Shop<'a> {
             self.labels.insert((now + 3 * DAY_MILLIS, self.payments), (customer, amount, now, fraud));
             self.payments += 1;
         }
-        if self.chunks == 20 {
+        if self.chunks == 5 {
             records.push((0, start + REFRESH_MILLIS - 1, "{\"id\":-1}".into(), "not a record".into()));
         }
-        send(self.broker, "kills.public.payments", &records);
+        send(self.broker, &format!("{}.public.payments", self.name), &records);
     }
 
     /// One more payment of every customer, in one partition, so that nothing is left open about their order.
@@ -138,7 +148,7 @@ impl<'a> Shop<'a> {
             records.push((0, time, key, value));
             self.payments += 1;
         }
-        send(self.broker, "kills.public.payments", &records);
+        send(self.broker, &format!("{}.public.payments", self.name), &records);
     }
 }
 
@@ -159,7 +169,12 @@ fn send(broker: &Broker, topic: &str, records: &[Record]) {
 }
 
 fn program(broker: &Broker, app: &str) -> Program {
-    Program::new(&CONFIG.replace("APP", app).replace("BROKERS", &broker.address()))
+    program_of(broker, "kills", app)
+}
+
+/// The program on the topics of a shop.
+fn program_of(broker: &Broker, shop: &str, app: &str) -> Program {
+    Program::new(&CONFIG.replace("APP", app).replace("SHOP", shop).replace("BROKERS", &broker.address()))
 }
 
 /// What a score says, without where and when it was made.
@@ -172,7 +187,8 @@ fn said(value: &str) -> String {
     value.to_string()
 }
 
-/// The scores in an app's topic: by id, in the topic's order per key. Fails when one stands there twice.
+/// The scores in an app's topic: by id, in the topic's order per key. Fails when one stands there twice, by its id or by
+/// its entity, cutoff and revision.
 #[track_caller]
 fn scores(broker: &Broker, app: &str, task: &str) -> Vec<(String, String, String)> {
     let text = broker.kcat(&format!("{app}.{task}"), "%k\\t%h\\t%s\\n");
@@ -181,8 +197,12 @@ fn scores(broker: &Broker, app: &str, task: &str) -> Vec<(String, String, String
     for line in text.lines() {
         let [key, headers, value] = line.split('\t').collect::<Vec<_>>()[..] else { panic!("no score: {line}") };
         let id = headers.split(',').find_map(|header| header.strip_prefix("ce_id=")).expect("every score has an id");
-        if let Some(before) = seen.insert(id.to_owned(), line) {
-            panic!("{app}.{task} repeats a score:\n{before}\n{line}");
+        let parsed = serde_json::from_str::<Json>(value).unwrap_or_default();
+        let names = [id.to_owned(), format!("{key} {} {}", parsed["cutoff"], parsed["revision"])];
+        for name in names.into_iter().take(if value.is_empty() { 1 } else { 2 }) {
+            if let Some(before) = seen.insert(name, line) {
+                panic!("{app}.{task} repeats a score:\n{before}\n{line}");
+            }
         }
         scores.push((id.to_owned(), key.to_owned(), said(value)));
     }
@@ -194,39 +214,70 @@ fn last_of(scores: &[(String, String, String)]) -> BTreeMap<&str, &str> {
     scores.iter().map(|(_, key, value)| (key.as_str(), value.as_str())).collect()
 }
 
+/// A number from the environment, for runs that are longer than a test should be.
+fn asked(name: &str, otherwise: u64) -> u64 {
+    std::env::var(name)
+        .map_or(otherwise, |text| text.parse().unwrap_or_else(|_| panic!("{name}: not a number: {text}")))
+}
+
+/// Waits until more has been published, or for some seconds.
+fn wait_for_scores(broker: &Broker, topic: &str) {
+    let published = broker.written(topic, 3);
+    for _ in 0..50 {
+        if broker.written(topic, 3) > published {
+            return;
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// Starts the run again and again while the shop goes on, and kills it; now and then the broker too. Returns the log.
+fn kill_again_and_again(broker: &Broker, shop: &mut Shop<'_>, program: &Program, topic: &str) -> String {
+    let (kills, broker_kills) = (asked("KILLS", KILLS), asked("BROKER_KILLS", BROKER_KILLS));
+    let seed = asked("SEED", 20_240_101);
+    let mut log = format!("seed {seed}\n");
+    let mut moments = Numbers(seed);
+    for kill in 0..kills {
+        shop.chunk();
+        let mut run = program.start(&["run"]);
+        // Half of the kills hit the start, half the work: however slow the machine is, something has been published then.
+        let early = kill % 2 == 0;
+        let first = 20 + moments.below(if early { 500 } else { 300 });
+        thread::sleep(Duration::from_millis(first));
+        if !early {
+            wait_for_scores(broker, topic);
+        }
+        if (kill + 1) * broker_kills / kills > kill * broker_kills / kills {
+            shop.chunk();
+            let moment = moments.below(900);
+            thread::sleep(Duration::from_millis(moment));
+            broker.kill();
+            thread::sleep(Duration::from_millis(moments.below(2_000)));
+            broker.resume();
+            writeln!(log, "the broker {moment} ms after more came").expect("text");
+            wait_for_scores(broker, topic);
+        }
+        shop.chunk();
+        let second = moments.below(if early { 200 } else { 900 });
+        thread::sleep(Duration::from_millis(second));
+        let ended = run.try_wait().expect("a child");
+        assert_eq!(ended, None, "the run ended by itself\n{log}{}", program.said());
+        run.kill().expect("a running child");
+        run.wait().expect("a killed child");
+        writeln!(log, "kill {kill} after {first} + {second} ms").expect("text");
+    }
+    log
+}
+
 #[test]
-fn thirty_kills_of_a_run_lose_repeat_and_change_nothing() {
-    let broker = shared();
+fn kills_of_a_run_and_of_the_broker_lose_repeat_and_change_nothing() {
+    let broker = &Broker::start();
     let mut shop = Shop::new(broker);
     let (killed, whole) = (program(broker, "killed"), program(broker, "whole"));
     for program in [&killed, &whole] {
         program.succeeds(&["topics", "create", "--partitions", "3"]);
     }
-    let seed = 20_240_101;
-    println!("seed {seed}");
-    let mut moments = Numbers(seed);
-    let mut log = String::new();
-    for kill in 0..KILLS {
-        shop.chunk();
-        let mut run = killed.start(&["run"]);
-        // Half of the kills hit the start, half the work: however slow the machine is, something has been published then.
-        let early = kill % 2 == 0;
-        let first = 20 + moments.below(if early { 500 } else { 300 });
-        thread::sleep(Duration::from_millis(first));
-        let published = broker.written("killed.fraud", 3);
-        let mut patience = if early { 0 } else { 50 };
-        while patience > 0 && broker.written("killed.fraud", 3) == published {
-            thread::sleep(Duration::from_millis(100));
-            patience -= 1;
-        }
-        shop.chunk();
-        let second = moments.below(if early { 200 } else { 900 });
-        thread::sleep(Duration::from_millis(second));
-        assert_eq!(run.try_wait().expect("a child"), None, "the run ended by itself");
-        run.kill().expect("a running child");
-        run.wait().expect("a killed child");
-        writeln!(log, "kill {kill} after {first} + {second} ms").expect("text");
-    }
+    let log = kill_again_and_again(broker, &mut shop, &killed, "killed.fraud");
     let before_the_end = broker.kcat("killed.fraud", "%k\\n").lines().count();
     // The rest, and once more a start with nothing left to do.
     killed.succeeds(&["run", "--until-caught-up"]);
@@ -243,12 +294,100 @@ fn thirty_kills_of_a_run_lose_repeat_and_change_nothing() {
     let (found, expected) = (sorted("killed"), sorted("whole"));
     let differs = found.iter().zip(&expected).find(|(one, other)| one != other);
     assert_eq!((found.len(), differs), (expected.len(), None), "fraud\n{log}");
-    let (found, expected) = (scores(broker, "killed", "churn"), scores(broker, "whole", "churn"));
-    assert_eq!(last_of(&found), last_of(&expected), "churn\n{log}");
+    let (churn, expected) = (scores(broker, "killed", "churn"), scores(broker, "whole", "churn"));
+    assert_eq!(last_of(&churn), last_of(&expected), "churn\n{log}");
     assert_eq!(last_of(&expected).len(), usize::try_from(CUSTOMERS).expect("few"));
     for app in ["killed", "whole"] {
         assert_eq!(broker.kcat(&format!("{app}.dlq"), "%s\\n"), "not a record\n", "the planted record, once");
+        let read = (0..4).map(|place| broker.committed(app, "kills.public.payments", place).unwrap_or(0)).sum::<i64>();
+        assert_eq!(read, broker.written("kills.public.payments", 4), "the group of {app} stands at the end");
     }
-    println!("{before_the_end} scores before the end\n{log}");
+    println!(
+        "{log}{} changes of payments; {} fraud and {} churn scores, each once; {before_the_end} fraud scores before the end",
+        broker.written("kills.public.payments", 4),
+        found.len(),
+        churn.len(),
+    );
     assert!(before_the_end > 0, "the kills came before the work\n{log}");
+}
+
+/// An older copy of the store goes back in the topics and comes to scores that have left, and so does a new store.
+#[test]
+fn a_store_that_is_brought_back_repeats_nothing() {
+    let broker = shared();
+    let mut shop = Shop::named(broker, "restored");
+    let app = program_of(broker, "restored", "restored");
+    app.succeeds(&["topics", "create", "--partitions", "3"]);
+    for _ in 0..6 {
+        shop.chunk();
+    }
+    app.succeeds(&["run", "--until-caught-up"]);
+    copy(&app.folder().join("restored-store"), &app.folder().join("copy"));
+    for _ in 0..6 {
+        shop.chunk();
+    }
+    app.succeeds(&["run", "--until-caught-up"]);
+    let (fraud, churn) = (scores(broker, "restored", "fraud").len(), scores(broker, "restored", "churn").len());
+    assert!(fraud > 100 && churn > 10, "{fraud} and {churn} scores");
+    for store in ["copy", "new"] {
+        app.succeeds(&["run", "--until-caught-up", "--store", store]);
+        assert_eq!(scores(broker, "restored", "fraud").len(), fraud, "all had left, {store}");
+        scores(broker, "restored", "churn");
+    }
+    shop.chunk();
+    app.succeeds(&["run", "--until-caught-up", "--store", "copy"]);
+    assert_eq!(scores(broker, "restored", "fraud").len(), fraud + usize::try_from(CHUNK).expect("few"), "the new ones");
+}
+
+#[test]
+fn two_processes_of_one_application_do_not_both_publish() {
+    let broker = shared();
+    let mut shop = Shop::named(broker, "twice");
+    let app = program_of(broker, "twice", "twice");
+    app.succeeds(&["topics", "create", "--partitions", "3"]);
+    for _ in 0..4 {
+        shop.chunk();
+    }
+    let mut first = app.start(&["run"]);
+    while broker.written("twice.fraud", 3) == 0 {
+        thread::sleep(Duration::from_millis(100));
+    }
+    let message = app.fails(&["run"]);
+    assert!(message.contains("twice-store is in use by another process"), "{message}");
+
+    let other = program_of(broker, "twice", "twice");
+    let mut second = other.start(&["run"]);
+    // It has to publish once more to be told.
+    for _ in 0..200 {
+        if first.try_wait().expect("a child").is_some() {
+            break;
+        }
+        shop.chunk();
+        thread::sleep(Duration::from_millis(300));
+    }
+    let (ended, message) = (first.wait().expect("a child"), app.said());
+    assert_eq!(ended.code(), Some(1), "{message}");
+    assert!(message.contains("another process publishes as application `twice`"), "{message}");
+    second.kill().expect("a running child");
+    second.wait().expect("a killed child");
+    other.succeeds(&["run", "--until-caught-up"]);
+    let whole = program_of(broker, "twice", "once");
+    whole.succeeds(&["topics", "create", "--partitions", "3"]);
+    whole.succeeds(&["run", "--until-caught-up"]);
+    let count = |app| scores(broker, app, "fraud").len();
+    assert_eq!(count("twice"), count("once"), "each payment once");
+    scores(broker, "twice", "churn");
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a folder");
+    for entry in fs::read_dir(from).expect("a folder") {
+        let entry = entry.expect("an entry");
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).expect("a file");
+        }
+    }
 }

@@ -3,22 +3,23 @@
 use std::collections::BTreeMap;
 
 use relational::{DeadLetter, EventTime, Position, Stage};
-use sinks::{DeadLetterRecord, KafkaSettings, KafkaSink, Outgoing, ScoreRecord, Sink, StoreId};
+use sinks::{DeadLetterRecord, KafkaSettings, KafkaSink, Outgoing, Retention, ScoreRecord, Sink, StoreId, Topics};
 
 use crate::broker::{Broker, Sent, shared};
 
 const STORE: StoreId = StoreId(7);
 
 fn settings(broker: &Broker, app: &str) -> KafkaSettings {
-    let topics = BTreeMap::from([("churn".to_owned(), format!("{app}.scores"))]);
-    KafkaSettings { app: app.to_owned(), brokers: broker.address(), options: Vec::new(), topics }
+    let scores = BTreeMap::from([("churn".to_owned(), format!("{app}.scores"))]);
+    let topics = Topics { app: app.to_owned(), scores };
+    KafkaSettings { topics, brokers: broker.address(), options: Vec::new(), group: None }
 }
 
 /// With its topics, of three partitions each.
 fn made(broker: &Broker, app: &str) -> KafkaSettings {
     let settings = settings(broker, app);
     let names = [format!("{app}.scores"), format!("{app}.dlq")];
-    let created = sinks::create_topics(&settings, &names, 3, 1, false).expect("the broker creates topics");
+    let created = sinks::create_topics(&settings, &names, 3, 1, Retention::All).expect("the broker creates topics");
     assert_eq!(created, names);
     settings
 }
@@ -32,6 +33,8 @@ fn score(key: u64, value: Option<&str>) -> Outgoing {
         value: value.map(str::to_owned),
         cutoff: EventTime(1_700_000_000_123_456),
         id: u128::from(key),
+        revision: 0,
+        digest: key,
     })
 }
 
@@ -63,9 +66,9 @@ fn keys(broker: &Broker, topic: &str) -> Vec<u64> {
 fn scores_tombstones_and_dead_letters_arrive_as_documented() {
     let broker = shared();
     let settings = made(broker, "sink-form");
-    let mut sink = KafkaSink::open(settings, STORE).expect("the broker answers");
+    let mut sink = KafkaSink::open(settings, STORE, 1).expect("the broker answers");
     let records = [score(1, Some(r#"{"a":1}"#)), score(2, None), Outgoing::DeadLetter(letter("orders"))];
-    sink.publish(&(1..).zip(records).collect::<Vec<_>>()).expect("acknowledged");
+    sink.publish(&(1..).zip(records).collect::<Vec<_>>(), &[]).expect("acknowledged");
 
     let text = broker.kcat("sink-form.scores", "%k|%s|%S|%T|%h\\n");
     let mut lines: Vec<&str> = text.lines().collect();
@@ -96,23 +99,28 @@ fn scores_tombstones_and_dead_letters_arrive_as_documented() {
 fn what_a_topic_holds_is_not_sent_again() {
     let broker = shared();
     let settings = made(broker, "sink-again");
-    let open = |store| KafkaSink::open(settings.clone(), store).expect("the broker answers");
-    open(STORE).publish(&batch(1..=50)).expect("acknowledged");
-    open(STORE).publish(&batch(1..=80)).expect("acknowledged");
+    let open = |store| KafkaSink::open(settings.clone(), store, 81).expect("the broker answers");
+    open(STORE).publish(&batch(1..=50), &[]).expect("acknowledged");
+    open(STORE).publish(&batch(1..=80), &[]).expect("acknowledged");
     assert_eq!(keys(broker, "sink-again.scores"), (1..=80).collect::<Vec<_>>());
 
-    open(StoreId(8)).publish(&batch(1..=3)).expect("acknowledged");
+    open(StoreId(8)).publish(&batch(1..=3), &[]).expect("acknowledged");
     assert_eq!(keys(broker, "sink-again.scores").len(), 83, "another store counts from 1 too");
+
+    // A store that was brought back from an older copy gives out sequences once more, for other records.
+    let mut restored = KafkaSink::open(settings.clone(), STORE, 60).expect("the broker answers");
+    restored.publish(&batch(50..=70), &[]).expect("acknowledged");
+    assert_eq!(keys(broker, "sink-again.scores").len(), 94, "those from 60 on are new");
 }
 
 #[test]
 fn a_restart_of_the_broker_loses_and_repeats_nothing() {
     let broker = Broker::start();
-    let mut sink = KafkaSink::open(made(&broker, "sink-restart"), STORE).expect("the broker answers");
-    sink.publish(&batch(1..=20)).expect("acknowledged");
+    let mut sink = KafkaSink::open(made(&broker, "sink-restart"), STORE, 41).expect("the broker answers");
+    sink.publish(&batch(1..=20), &[]).expect("acknowledged");
     broker.stop();
     broker.resume();
-    sink.publish(&batch(11..=40)).expect("acknowledged by the broker that came back");
+    sink.publish(&batch(11..=40), &[]).expect("acknowledged by the broker that came back");
     assert_eq!(keys(&broker, "sink-restart.scores"), (1..=40).collect::<Vec<_>>());
 }
 
@@ -122,8 +130,8 @@ fn dead_letters_are_read_back_and_sent_back() {
     let settings = made(broker, "sink-letters");
     broker.create_topic("sink-letters.orders", 1);
     let sent = letter("sink-letters.orders");
-    let mut sink = KafkaSink::open(settings.clone(), STORE).expect("the broker answers");
-    sink.publish(&[(1, Outgoing::DeadLetter(sent.clone()))]).expect("acknowledged");
+    let mut sink = KafkaSink::open(settings.clone(), STORE, 1).expect("the broker answers");
+    sink.publish(&[(1, Outgoing::DeadLetter(sent.clone()))], &[]).expect("acknowledged");
     broker.send("sink-letters.dlq", &[Sent::new(0, 1_000, "stray", "no dead letter")]);
 
     let stored = sinks::read_dead_letters(&settings).expect("the topic is read");
@@ -139,12 +147,13 @@ fn dead_letters_are_read_back_and_sent_back() {
 #[test]
 fn a_missing_topic_is_named_and_an_existing_one_is_left() {
     let broker = shared();
-    let refused = KafkaSink::open(settings(broker, "sink-missing"), STORE).expect_err("no such topic");
+    let refused = KafkaSink::open(settings(broker, "sink-missing"), STORE, 1).expect_err("no such topic");
     let message = refused.to_string();
     assert!(message.contains("sink-missing.scores") && message.contains("foreshore topics create"), "{message}");
 
     let settings = made(broker, "sink-existing");
     let names = ["sink-existing.dlq".to_owned(), "sink-existing.new".to_owned()];
-    let created = sinks::create_topics(&settings, &names, 1, 1, true).expect("the broker creates topics");
+    let created =
+        sinks::create_topics(&settings, &names, 1, 1, Retention::Compacted).expect("the broker creates topics");
     assert_eq!(created, ["sink-existing.new"]);
 }

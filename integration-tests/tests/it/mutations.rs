@@ -14,7 +14,7 @@ use pipeline::config::{self, Document};
 use pipeline::driver::Driver;
 use pipeline::world::World;
 use relational::{Position, TableId};
-use sinks::{Outgoing, Sink};
+use sinks::{Outgoing, Receipt, Sink};
 
 use crate::registry::{shop, shop_registry};
 
@@ -74,7 +74,7 @@ impl Source for Mutated {
 struct Letters(Arc<Mutex<(u64, BTreeMap<String, u64>)>>);
 
 impl Sink for Letters {
-    fn publish(&mut self, batch: &[(u64, Outgoing)]) -> Result<(), sinks::Error> {
+    fn publish(&mut self, batch: &[(u64, Outgoing)], _: &[Position]) -> Result<Receipt, sinks::Error> {
         let mut seen = self.0.lock().expect("unpoisoned");
         for (_, outgoing) in batch {
             let Outgoing::DeadLetter(record) = outgoing else { panic!("there is no task: {outgoing:?}") };
@@ -86,7 +86,7 @@ impl Sink for Letters {
             *seen.1.entry(start).or_default() += 1;
             seen.0 += 1;
         }
-        Ok(())
+        Ok(Receipt::default())
     }
 
     fn flush(&mut self) -> Result<(), sinks::Error> {

@@ -28,10 +28,16 @@ impl Program {
         self.folder.path()
     }
 
-    /// Starts it; what it says is not kept.
+    /// Starts it; what it says is kept for [`Self::said`].
     pub(crate) fn start(&self, arguments: &[&str]) -> Child {
         let mut command = self.command(arguments);
-        command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts")
+        let said = fs::File::create(self.folder.path().join("said")).expect("a file in the temporary folder");
+        command.stdout(Stdio::null()).stderr(said).spawn().expect("the program starts")
+    }
+
+    /// What the program that was started last has said on standard error.
+    pub(crate) fn said(&self) -> String {
+        fs::read_to_string(self.folder.path().join("said")).unwrap_or_default()
     }
 
     /// Runs it to its end, and returns what it prints.

@@ -50,8 +50,8 @@ fn list(world: &World, limit: usize, format: Format) -> Result<(), Failure> {
 /// Where the sink keeps refused records: a topic, or a file beside the scores.
 fn read(world: &World) -> Result<Vec<DeadLetterRecord>, Failure> {
     match &world.settings.sink {
-        SinkSettings::Kafka { brokers, options } => {
-            let stored = sinks::read_dead_letters(&sink_settings(&world.settings, brokers, options))?;
+        SinkSettings::Kafka(output) => {
+            let stored = sinks::read_dead_letters(&sink_settings(&world.settings, output))?;
             Ok(stored.into_iter().map(|stored| stored.letter).collect::<Result<_, _>>()?)
         }
         SinkSettings::JsonLines(_) | SinkSettings::Parquet(_) => {
@@ -70,7 +70,7 @@ fn letters_file(world: &World) -> PathBuf {
         SinkSettings::JsonLines(path) if path == Path::new("-") => PathBuf::from(&world.settings.app.name),
         SinkSettings::Parquet(path) => path.with_extension(""),
         SinkSettings::JsonLines(path) => path.clone(),
-        SinkSettings::Kafka { .. } => unreachable!("dead letters of a Kafka sink are in a topic"),
+        SinkSettings::Kafka(_) => unreachable!("dead letters of a Kafka sink are in a topic"),
     };
     let mut name = scores.into_os_string();
     name.push(".dlq.jsonl");
@@ -104,8 +104,8 @@ fn replay(world: &World) -> Result<(), Failure> {
     if records.is_empty() {
         return Ok(output::print_line("there are no refused records")?);
     }
-    if let SinkSettings::Kafka { brokers, options } = &world.settings.sink {
-        sinks::send_back(&sink_settings(&world.settings, brokers, options), &records)?;
+    if let SinkSettings::Kafka(output) = &world.settings.sink {
+        sinks::send_back(&sink_settings(&world.settings, output), &records)?;
         let line = format!("{} records sent back to their topics; `foreshore run` reads them there", records.len());
         return Ok(output::print_line(&line)?);
     }

@@ -8,10 +8,10 @@ use ingest::kafka::{KafkaSettings, KafkaSource};
 use relational::{Cell, DataType, Key, Op, Table, TableId, Value};
 use serde_json::{Value as Json, json};
 
-use crate::config::{RawSourceKind, SinkSettings};
+use crate::config::{Delivery as Mode, RawSourceKind, SinkSettings};
 use crate::learning;
 use crate::output;
-use crate::world::{Failure, World};
+use crate::world::{Failure, World, sink_settings};
 
 /// Refusals that are shown in full.
 const REFUSALS_SHOWN: usize = 20;
@@ -221,12 +221,12 @@ fn fed_by_nothing(world: &World, topics: &[Topic]) -> Vec<String> {
 
 /// Whether the topics that scores go to are there.
 fn sink(world: &World) -> Result<Vec<String>, Failure> {
-    let SinkSettings::Kafka { brokers, options } = &world.settings.sink else { return Ok(Vec::new()) };
-    let app = &world.settings.app.name;
-    let mut topics: Vec<String> = world.settings.tasks.iter().map(|task| task.topic.clone()).collect();
-    topics.push(format!("{app}.dlq"));
-    let mut settings = KafkaSettings::new(brokers.clone(), Vec::new(), app.clone());
-    settings.options = options.iter().cloned().collect();
+    let SinkSettings::Kafka(output) = &world.settings.sink else { return Ok(Vec::new()) };
+    let written = sink_settings(&world.settings, output).topics;
+    let is_needed = |topic: &String| output.delivery == Mode::ExactlyOnce || *topic != written.commits();
+    let mut topics: Vec<String> = written.all().filter(is_needed).collect();
+    let mut settings = KafkaSettings::new(output.brokers.clone(), Vec::new(), world.settings.app.name.clone());
+    settings.options = output.options.iter().cloned().collect();
     let there = KafkaSource::topics(&settings)?;
     topics.retain(|topic| !there.contains(topic));
     let note = |topic: &String| format!("topic `{topic}` of the sink does not exist; foreshore topics create makes it");

@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use graph_store::Store;
 use relational::EventTime;
 
 use crate::cli::Run;
@@ -53,22 +52,20 @@ pub(super) fn run(arguments: &Run) -> Result<(), Failure> {
         if observed.elapsed() >= OBSERVE {
             observed = Instant::now();
             metrics::observe(&store.statistics()?, driver.engine.watermark(), now(), driver.engine.unacknowledged());
-            report(&mut driver, &store);
+            if let Err(failure) = driver.report(&store) {
+                break Err(failure);
+            }
         }
     };
     done.store(true, Ordering::Relaxed);
+    if let Err(failure) = &result {
+        health.failed(failure);
+    }
     // What is decided is in the outbox, so a failed last flush loses nothing; the first failure is the one to show.
     let finished = driver.finish();
-    report(&mut driver, &store);
+    let result = result.and(finished).and_then(|()| driver.report(&store));
     fitter.join().expect("the fitting thread does not panic, or the program stops with it");
-    result.and(finished)
-}
-
-/// Shows the lag to tools that watch the consumer group. Nothing depends on it, so a failure is only told.
-fn report(driver: &mut Driver, store: &Store) {
-    if let Err(error) = driver.source.report(&store.positions()) {
-        tracing::warn!("the positions cannot be reported: {error}");
-    }
+    result
 }
 
 /// Fits the contexts that will be needed next while the loop goes on: a context is drawn a whole refresh step before

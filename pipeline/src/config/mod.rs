@@ -5,6 +5,7 @@ mod raw;
 mod registry;
 mod report;
 mod settings;
+mod sink;
 mod task;
 mod units;
 
@@ -13,9 +14,10 @@ use std::path::Path;
 use toml::{Table, Value};
 
 pub use device::Device;
-pub use raw::{RawColumn, RawEmit, RawSinkKind, RawSourceKind, RawTable};
+pub use raw::{Delivery, RawColumn, RawEmit, RawSinkKind, RawSourceKind, RawTable};
 pub use report::{ConfigError, Document, nearest};
-pub use settings::{App, Settings, SinkSettings};
+pub use settings::{App, Settings};
+pub use sink::{KafkaOutput, SinkSettings};
 pub use task::{Emit, ReviewSettings, TaskSettings};
 
 /// The visible defaults.

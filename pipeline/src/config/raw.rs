@@ -238,6 +238,8 @@ pub(super) struct RawSink {
     pub path: Option<Text>,
     /// Kafka's bootstrap servers, where they are not the source's.
     pub brokers: Option<Text>,
+    /// How often a record may leave, for `kafka`.
+    pub delivery: Option<Delivery>,
     /// Any librdkafka setting.
     #[serde(default)]
     pub options: IndexMap<String, Text>,
@@ -253,6 +255,16 @@ pub enum RawSinkKind {
     Parquet,
     /// Kafka topics.
     Kafka,
+}
+
+/// How often a record may leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Delivery {
+    /// Once, in transactions.
+    ExactlyOnce,
+    /// Once as a rule; a crash may repeat records, under the same ids.
+    AtLeastOnce,
 }
 
 /// `[http]`
@@ -296,6 +308,7 @@ struct RawSinkFile {
     kind: Option<RawSinkKind>,
     path: Option<Text>,
     brokers: Option<Text>,
+    delivery: Option<Delivery>,
     #[serde(default)]
     options: IndexMap<String, Text>,
 }

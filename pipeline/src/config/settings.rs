@@ -1,14 +1,15 @@
 //! The config after its values are checked. Names of tables and columns are checked later, when the schema is known.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use indexmap::IndexMap;
 use ingest::registry::RegistrySettings;
 
 use super::device::Device;
-use super::raw::{RawConfig, RawSink, RawSinkKind, RawSource, RawSourceKind, RawTable};
+use super::raw::{RawConfig, RawSource, RawSourceKind, RawTable};
 use super::report::{ConfigError, Document, nearest};
+use super::sink::{self, SinkSettings};
 use super::task::{self, TaskSettings};
 
 /// A checked config.
@@ -68,25 +69,9 @@ pub struct SourceSettings {
     pub registry: Option<RegistrySettings>,
 }
 
-/// `[sink]`
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SinkSettings {
-    /// One JSON object a line; `-` is standard output.
-    JsonLines(PathBuf),
-    /// Parquet files with this prefix.
-    Parquet(PathBuf),
-    /// Kafka topics.
-    Kafka {
-        /// Bootstrap servers.
-        brokers: String,
-        /// Any librdkafka setting.
-        options: Vec<(String, String)>,
-    },
-}
-
 pub(super) fn check(document: Document, raw: RawConfig, written_tables: toml::Table) -> Result<Settings, ConfigError> {
     let source = check_source(&document, &raw.source)?;
-    let sink = check_sink(&document, &raw.sink, source.brokers.as_deref())?;
+    let sink = sink::check(&document, &raw.sink, source.brokers.as_deref())?;
     let device = check_device(&document, &raw.app.device)?;
     let tasks = raw
         .tasks
@@ -261,23 +246,3 @@ fn check_device(document: &Document, text: &str) -> Result<Device, ConfigError> 
     Ok(device)
 }
 
-fn check_sink(document: &Document, raw: &RawSink, brokers: Option<&str>) -> Result<SinkSettings, ConfigError> {
-    let path = || {
-        let path = raw.path.as_ref().map(|path| Path::new(&path.0).to_owned());
-        path.ok_or_else(|| document.error(&["sink"], "`sink.path` is missing"))
-    };
-    Ok(match raw.kind {
-        RawSinkKind::Jsonl => SinkSettings::JsonLines(path()?),
-        RawSinkKind::Parquet => SinkSettings::Parquet(path()?),
-        RawSinkKind::Kafka => {
-            let brokers = raw.brokers.as_ref().map(|brokers| brokers.0.as_str()).or(brokers);
-            let missing = || {
-                document.error(&["sink"], "`sink.brokers` is missing").hint("for example brokers = \"127.0.0.1:9092\"")
-            };
-            SinkSettings::Kafka {
-                brokers: brokers.ok_or_else(missing)?.to_owned(),
-                options: raw.options.iter().map(|(key, value)| (key.clone(), value.0.clone())).collect(),
-            }
-        }
-    })
-}

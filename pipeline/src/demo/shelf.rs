@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use sinks::{Error, Outgoing, ScoreRecord, Sink};
+use relational::Position;
+use sinks::{Error, Outgoing, Receipt, ScoreRecord, Sink};
 
 /// Clones share what is kept.
 #[derive(Debug, Clone, Default)]
@@ -16,13 +17,13 @@ impl Shelf {
 }
 
 impl Sink for Shelf {
-    fn publish(&mut self, batch: &[(u64, Outgoing)]) -> Result<(), Error> {
+    fn publish(&mut self, batch: &[(u64, Outgoing)], _: &[Position]) -> Result<Receipt, Error> {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.extend(batch.iter().filter_map(|(_, outgoing)| match outgoing {
             Outgoing::Score(record) => Some(record.clone()),
             Outgoing::DeadLetter(_) => None,
         }));
-        Ok(())
+        Ok(Receipt::default())
     }
 
     fn flush(&mut self) -> Result<(), Error> {

@@ -16,6 +16,8 @@ pub enum Skip {
     NotInPopulation,
     /// The cutoff is before the task's `from`.
     BeforeStart,
+    /// It left in a later life of the store, from which it was brought back.
+    HasLeft,
 }
 
 impl Skip {
@@ -27,6 +29,7 @@ impl Skip {
             Self::NoContext => "no_context",
             Self::NotInPopulation => "not_in_population",
             Self::BeforeStart => "before_start",
+            Self::HasLeft => "has_left",
         }
     }
 }

@@ -7,10 +7,11 @@ use graph_store::Transaction;
 use relational::{AsOf, ContextId, EventTime, Reason, RowKey, Score, limits};
 use sinks::{Latency, Outgoing, ScoreRecord};
 
+use super::ahead::Verdict;
 use super::counts::Skip;
 use super::published::Published;
 use super::schedule::Schedule;
-use super::{Engine, Error, Job, Outcome, TaskEntity};
+use super::{Due, Engine, Error, Job, Outcome, TaskEntity};
 use crate::config::Emit;
 use crate::parallel;
 use crate::scorer::Scored;
@@ -48,6 +49,7 @@ impl Engine {
         let ended = now == EventTime::MAX;
         let complete = if ended { self.newest() } else { self.watermark() };
         self.begin_schedules(complete);
+        self.ended = ended;
         let moved = self.advance_schedules(complete, &mut jobs)?;
         let mut outcome = Outcome::default();
         if jobs.is_empty() && moved.is_empty() && self.schedules_begun.is_empty() {
@@ -211,6 +213,7 @@ impl Engine {
         Ok(row.map(|row| AsOf::live(job.as_of.cutoff, row.born)))
     }
 
+    /// Puts a score into the outbox, unless it says nothing new.
     fn publish(
         &mut self,
         job: &Job,
@@ -220,12 +223,68 @@ impl Engine {
         transaction: &mut Transaction<'_>,
         outcome: &mut Outcome,
     ) -> Result<(), Error> {
-        let plan = Arc::clone(self.scorers[job.task].plan());
-        let (prediction, truncated, digest, context, examples, model, fallback, first) = match made {
-            Made::Skipped(skip) => {
+        let Draft { mut score, digest, mut is_kept } = match self.draft(job, made, published)? {
+            Ok(draft) => draft,
+            Err(skip) => {
                 outcome.counts.skipped(job.task, skip);
                 return Ok(());
             }
+        };
+        let record = |score: &Score| {
+            let record = ScoreRecord::new(score, self.store.schema(), &self.origin, now, None::<&Latency>);
+            Outgoing::Score(record)
+        };
+        let mut outgoing = record(&score);
+        let is_current = matches!(self.scorers[job.task].plan().emit, Emit::Latest { .. });
+        let verdict = self.ahead.judge(&self.store, &outgoing.stamp(), is_current)?;
+        match verdict {
+            Verdict::New => {}
+            Verdict::Outdated => {
+                self.wait_for_time(job, now);
+                outcome.counts.skipped(job.task, Skip::HasLeft);
+                return Ok(());
+            }
+            Verdict::Left(revision) | Verdict::Revised(revision) => {
+                is_kept = true;
+                score.revision = revision;
+                outgoing = record(&score);
+            }
+        }
+        if is_kept {
+            let state = Published { cutoff: score.cutoff, revision: score.revision, digest };
+            let entity = job.task_entity();
+            state.save(transaction, &entity);
+            published.insert(entity, state);
+        }
+        if matches!(verdict, Verdict::Left(_)) {
+            outcome.counts.skipped(job.task, Skip::HasLeft);
+            return Ok(());
+        }
+        outcome.counts.scored(job.task);
+        self.push(transaction, outcome, outgoing);
+        Ok(())
+    }
+
+    /// A score of a later cutoff has left, but it may not have seen what this one has: the entity is scored again until
+    /// time has come as far. At the end of an input it comes no further.
+    fn wait_for_time(&mut self, job: &Job, now: EventTime) {
+        let Emit::Latest { max_delay, .. } = self.scorers[job.task].plan().emit else { return };
+        let Some(trigger) = job.trigger.clone().filter(|_| !self.ended && job.reason != Reason::Delete) else { return };
+        let (due, cutoff, sequence) = (now.plus(max_delay.max(1)), self.newest(), self.store.sequence());
+        let due = Due { first: now, due, cutoff, sequence, reason: job.reason, trigger };
+        self.queue.mark(job.task_entity(), due, max_delay);
+    }
+
+    /// The score with its revision, or why there is none.
+    fn draft(
+        &self,
+        job: &Job,
+        made: Made,
+        published: &BTreeMap<TaskEntity, Published>,
+    ) -> Result<Result<Draft, Skip>, Error> {
+        let plan = self.scorers[job.task].plan();
+        let (prediction, truncated, digest, context, examples, model, fallback, first) = match made {
+            Made::Skipped(skip) => return Ok(Err(skip)),
             Made::Gone => (None, false, 0, ContextId(0), 0, Arc::from("none"), None, None),
             Made::Score { scored, context, examples, model, fallback, first } => {
                 (Some(scored.prediction), scored.truncated, scored.digest, context, examples, model, fallback, first)
@@ -234,22 +293,18 @@ impl Engine {
         let cutoff = job.as_of.cutoff;
         let mut revision = 0;
         // Of a row that triggers its own score nothing is kept, unless the score is corrected.
-        if plan.emit != Emit::PerEvent || job.reason == Reason::LateRow {
-            let task = u16::try_from(job.task).expect("a config has fewer than 65,536 tasks");
-            let entity = (task, job.entity.clone());
+        let is_kept = plan.emit != Emit::PerEvent || job.reason == Reason::LateRow;
+        if is_kept {
+            let entity = job.task_entity();
             let before = match published.get(&entity) {
                 Some(before) => Some(*before),
                 None => Published::load(&self.store, &entity)?,
             };
             let before = before.or(first.map(|digest| Published { cutoff, revision: 0, digest }));
             if before.is_some_and(|before| before.digest == digest) || (before.is_none() && prediction.is_none()) {
-                outcome.counts.skipped(job.task, Skip::Unchanged);
-                return Ok(());
+                return Ok(Err(Skip::Unchanged));
             }
             revision = before.map_or(0, |before| before.next_revision(cutoff));
-            let state = Published { cutoff, revision, digest };
-            state.save(transaction, &entity);
-            published.insert(entity, state);
         }
         let score = Score {
             task: Arc::from(plan.task.name.as_str()),
@@ -266,9 +321,15 @@ impl Engine {
             trigger: job.trigger.clone(),
             truncated,
         };
-        let record = ScoreRecord::new(&score, self.store.schema(), &self.origin, now, None::<&Latency>);
-        outcome.counts.scored(job.task);
-        self.push(transaction, outcome, Outgoing::Score(record));
-        Ok(())
+        Ok(Ok(Draft { score, digest, is_kept }))
     }
+}
+
+/// A score that may leave.
+struct Draft {
+    score: Score,
+    /// The digest of its features and context; 0 for a deletion.
+    digest: u64,
+    /// Whether what was published of its entity is kept.
+    is_kept: bool,
 }

@@ -160,4 +160,8 @@ impl Job {
         let trigger: Option<Position> = Some(change.position.clone());
         Self { task, entity, as_of, reason, trigger }
     }
+
+    pub(super) fn task_entity(&self) -> TaskEntity {
+        (u16::try_from(self.task).expect("a config has fewer than 65,536 tasks"), self.entity.clone())
+    }
 }

@@ -1,6 +1,7 @@
 //! The pure engine: deliveries and the time come in, what is to be published comes out. No clock, no network, no
 //! environment; its store is its only input and output.
 
+mod ahead;
 mod clock;
 mod counts;
 mod dirty;
@@ -10,15 +11,16 @@ mod published;
 mod schedule;
 mod sweep;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use graph_store::{Applied, Keyspace, Store, Transaction};
 use ingest::Delivery;
 use relational::{AsOf, Change, DeadLetter, EventTime, Key, Position, Reason, Stage, limits};
-use sinks::{DeadLetterRecord, Origin, Outgoing};
+use sinks::{Bookmark, DeadLetterRecord, Left, Origin, Outgoing, Stamp};
 use thiserror::Error;
 
+use ahead::{Ahead, Verdict};
 use clock::Clock;
 pub use counts::{Counts, Skip};
 pub use dirty::{Due, Queue, TaskEntity};
@@ -62,6 +64,12 @@ pub struct Engine {
     clock: Clock,
     next_outbox: u64,
     acknowledged: Vec<u64>,
+    ahead: Ahead,
+    /// Up to where the sink's account of what has left is known, and whether the store holds something else.
+    bookmark: Option<Bookmark>,
+    bookmark_moved: bool,
+    /// Whether the input has come to its end.
+    ended: bool,
 }
 
 /// One score to be made.
@@ -93,9 +101,24 @@ impl Engine {
         let schedules = (0..tasks).map(|task| Schedule::load(&store, task)).collect::<Result<_, _>>()?;
         let next_outbox = next_outbox(&store)?;
         let clock = Clock::load(&store, lateness_micros)?;
-        let (acknowledged, schedules_begun) = (Vec::new(), Vec::new());
+        let (ahead, bookmark) = (Ahead::load(&store)?, load_bookmark(&store)?);
         scorers.iter().for_each(|scorer| scorer.begin());
-        Ok(Self { store, scorers, origin, queue, sweeps, schedules, schedules_begun, clock, next_outbox, acknowledged })
+        Ok(Self {
+            store,
+            scorers,
+            origin,
+            queue,
+            sweeps,
+            schedules,
+            schedules_begun: Vec::new(),
+            clock,
+            next_outbox,
+            acknowledged: Vec::new(),
+            ahead,
+            bookmark,
+            bookmark_moved: false,
+            ended: false,
+        })
     }
 
     /// What was decided before a restart and may not have been published.
@@ -117,9 +140,38 @@ impl Engine {
         }
     }
 
+    /// Up to where the sink's account of what has left is known.
+    #[must_use]
+    pub fn bookmark(&self) -> Option<Bookmark> {
+        self.bookmark
+    }
+
+    /// Takes in what has left, in one commit: of the outbox it is forgotten, and what the outbox does not know left in a
+    /// later life of the store and is remembered.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails; it must then be opened again.
+    pub fn left(&mut self, left: &Left) -> Result<(), Error> {
+        let name = |stamp: &Stamp| (stamp.subject, stamp.cutoff, stamp.revision);
+        let mut others: BTreeMap<_, Stamp> = left.stamps.iter().map(|stamp| (name(stamp), *stamp)).collect();
+        for (sequence, outgoing) in self.unpublished()? {
+            if others.remove(&name(&outgoing.stamp())).is_some() {
+                self.acknowledged.push(sequence);
+            }
+        }
+        let store = Arc::clone(&self.store);
+        let mut transaction = store.begin();
+        self.ahead.add(others.into_values(), &mut transaction);
+        (self.bookmark, self.bookmark_moved) = (Some(left.bookmark), true);
+        Ok(self.commit(transaction, &BTreeSet::new())?)
+    }
+
     /// These were published: the next commit forgets them.
-    pub fn published(&mut self, batch: &[(u64, Outgoing)]) {
+    pub fn published(&mut self, batch: &[(u64, Outgoing)], bookmark: Option<Bookmark>) {
         self.acknowledged.extend(batch.iter().map(|(sequence, _)| *sequence));
+        self.bookmark_moved |= bookmark != self.bookmark;
+        self.bookmark = bookmark;
     }
 
     /// Records that were decided and not yet acknowledged by the sink in an earlier commit.
@@ -189,7 +241,10 @@ impl Engine {
         self.clock.reached(delivery.reached.unwrap_or(EventTime::MIN));
         for letter in letters {
             outcome.counts.rejected(&letter);
-            self.push(&mut transaction, &mut outcome, Outgoing::DeadLetter(DeadLetterRecord::new(letter)));
+            let outgoing = Outgoing::DeadLetter(DeadLetterRecord::new(letter));
+            if !matches!(self.ahead.judge(&self.store, &outgoing.stamp(), false)?, Verdict::Left(_)) {
+                self.push(&mut transaction, &mut outcome, outgoing);
+            }
         }
         self.score(&jobs, now.unwrap_or(self.newest()), &mut transaction, &mut outcome)?;
         delivery.next.into_iter().for_each(|position| transaction.set_position(position));
@@ -213,6 +268,14 @@ impl Engine {
         self.scorers.iter().for_each(|scorer| scorer.save_draws(&mut transaction));
         for sequence in self.acknowledged.drain(..) {
             transaction.remove(Keyspace::Outbox, sequence.to_be_bytes().to_vec());
+        }
+        if std::mem::take(&mut self.bookmark_moved) {
+            match self.bookmark {
+                Some(Bookmark(place)) => {
+                    transaction.put(Keyspace::Progress, BOOKMARK.to_vec(), place.to_be_bytes().to_vec());
+                }
+                None => transaction.remove(Keyspace::Progress, BOOKMARK.to_vec()),
+            }
         }
         transaction.commit()
     }
@@ -268,7 +331,20 @@ fn outbox_sequence(key: &[u8]) -> Option<u64> {
     key.try_into().ok().map(u64::from_be_bytes)
 }
 
-fn next_outbox(store: &Store) -> Result<u64, graph_store::Error> {
+const BOOKMARK: &[u8] = b"bookmark";
+
+fn load_bookmark(store: &Store) -> Result<Option<Bookmark>, graph_store::Error> {
+    let bytes = store.get(Keyspace::Progress, BOOKMARK)?;
+    let place = |bytes: Vec<u8>| i64::from_be_bytes(bytes.try_into().expect("a bookmark has 8 bytes"));
+    Ok(bytes.map(|bytes| Bookmark(place(bytes))))
+}
+
+/// The sequence that the next record gets in the store's outbox.
+///
+/// # Errors
+///
+/// When the store cannot be read.
+pub fn next_outbox(store: &Store) -> Result<u64, graph_store::Error> {
     let bytes = store.get(Keyspace::Outbox, &NEXT_OUTBOX)?;
     Ok(bytes.and_then(|bytes| outbox_sequence(&bytes)).unwrap_or(1))
 }

@@ -11,13 +11,16 @@ use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::{Offset, TopicPartitionList};
 use relational::EventTime;
 
-use super::wire::{Record, acknowledged, send};
-use super::{KafkaSettings, OMITTED_HEADER, OUTBOX_HEADER, dead_letter_topic};
+use super::at_least_once::send_one;
+use super::wire::acknowledged;
+use super::{KafkaSettings, OMITTED_HEADER};
+use crate::TopicRecord;
 use crate::dead_letter::DeadLetterRecord;
 use crate::error::Error;
+use crate::topics::OUTBOX_HEADER;
 
 /// How long a broker may take for an answer.
-const ANSWER_TIME: Duration = Duration::from_secs(30);
+pub(super) const ANSWER_TIME: Duration = Duration::from_secs(30);
 
 /// How long it may take until a topic that was just created is known everywhere.
 const NEW_TOPIC_TIME: Duration = Duration::from_secs(5);
@@ -51,7 +54,7 @@ pub(super) fn partition_count(settings: &KafkaSettings, consumer: &BaseConsumer,
 
 /// The offsets of a partition's first record and after its last one. Until a new leader knows that it leads, it is asked
 /// again.
-fn watermarks(consumer: &BaseConsumer, topic: &str, place: i32) -> KafkaResult<(i64, i64)> {
+pub(super) fn watermarks(consumer: &BaseConsumer, topic: &str, place: i32) -> KafkaResult<(i64, i64)> {
     let deadline = Instant::now() + ANSWER_TIME;
     loop {
         let answer = consumer.fetch_watermarks(topic, place, ANSWER_TIME);
@@ -110,6 +113,46 @@ pub(super) fn read(
     consumer.unassign().map_err(failed)
 }
 
+/// Values of a topic's first partition from offset `from` on, or from its beginning, with their offsets: at most
+/// `limit`, up to the present end.
+pub(super) fn read_from(
+    settings: &KafkaSettings,
+    consumer: &BaseConsumer,
+    topic: &str,
+    from: Option<i64>,
+    limit: usize,
+) -> Result<Vec<(i64, Vec<u8>)>, Error> {
+    let failed = |error: KafkaError| settings.failed(format!("read topic {topic}"), &error);
+    let (low, high) = watermarks(consumer, topic, 0).map_err(failed)?;
+    let from = from.unwrap_or(low);
+    if !(low..=high).contains(&from) {
+        let reason = format!(
+            "it is known up to offset {from}, but the topic holds {low} to {high}: what has left meanwhile cannot be told \
+             (retention, or the topic was made anew). To go on, start once with `sink.delivery = \"at_least_once\"`: \
+             scores that have left may then be repeated, with the same `ce_id`"
+        );
+        return Err(settings.refused(format!("go on in topic {topic}"), reason));
+    }
+    let mut assignment = TopicPartitionList::new();
+    assignment.add_partition_offset(topic, 0, Offset::Offset(from)).map_err(failed)?;
+    consumer.assign(&assignment).map_err(failed)?;
+    let (mut values, mut deadline) = (Vec::new(), Instant::now() + ANSWER_TIME);
+    while values.len() < limit {
+        match consumer.poll(Duration::from_millis(100)) {
+            Some(Ok(message)) => {
+                values.push((message.offset(), message.payload().unwrap_or_default().to_vec()));
+                deadline = Instant::now() + ANSWER_TIME;
+            }
+            Some(Err(KafkaError::PartitionEOF(_))) => break,
+            Some(Err(error)) if Instant::now() >= deadline => return Err(failed(error)),
+            None if Instant::now() >= deadline => return Err(failed(KafkaError::NoMessageReceived)),
+            Some(Err(_)) | None => {}
+        }
+    }
+    consumer.unassign().map_err(failed)?;
+    Ok(values)
+}
+
 pub(super) fn header<'a>(message: &'a BorrowedMessage<'_>, name: &str) -> Option<&'a str> {
     let found = message.headers()?.iter().filter(|header| header.key == name).last()?;
     str::from_utf8(found.value?).ok()
@@ -133,7 +176,7 @@ pub struct StoredDeadLetter {
 /// When the topic cannot be read.
 pub fn read_dead_letters(settings: &KafkaSettings) -> Result<Vec<StoredDeadLetter>, Error> {
     let consumer = settings.consumer()?;
-    let topic = dead_letter_topic(&settings.app);
+    let topic = settings.topics.dead_letters();
     let partitions = partition_count(settings, &consumer, &topic)?;
     let mut letters = Vec::new();
     read(settings, &consumer, &topic, partitions, None, |message| {
@@ -155,20 +198,30 @@ pub fn read_dead_letters(settings: &KafkaSettings) -> Result<Vec<StoredDeadLette
 ///
 /// When one is not acknowledged; those before it are there.
 pub fn send_back(settings: &KafkaSettings, letters: &[DeadLetterRecord]) -> Result<(), Error> {
-    let producer = settings.producer()?;
+    let producer = settings.idempotent_producer()?;
     for (index, record) in letters.iter().enumerate() {
         let letter = &record.letter;
         let (topic, timestamp) = (letter.position.topic.to_string(), letter.timestamp);
         let (key, value, headers) = (letter.key.clone(), letter.value.clone(), record.headers_to_send_back());
-        let back = Record { topic, key, value, headers, timestamp, may_omit_value: false };
-        send(settings, &producer, &back, Some(letter.position.partition), index)?;
+        let back = TopicRecord { topic, key, value, headers, timestamp, may_omit_value: false };
+        send_one(settings, &producer, &back, letter.position.partition, index)?;
     }
     let name = |index: usize| letters.get(index).map_or_else(String::new, |record| record.letter.position.to_string());
     acknowledged(settings, &producer, letters.len(), name)
 }
 
-/// Creates topics, waits until they can be written, and returns the names of those that did not exist before. Compacted
-/// topics keep the last record of each key, the others every record.
+/// What a topic keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retention {
+    /// The last record of each key.
+    Compacted,
+    /// Every record.
+    All,
+    /// The records of the last days.
+    Days(i64),
+}
+
+/// Creates topics, waits until they can be written, and returns the names of those that did not exist before.
 ///
 /// # Errors
 ///
@@ -178,13 +231,17 @@ pub fn create_topics(
     names: &[String],
     partitions: i32,
     replication: i32,
-    compacted: bool,
+    retention: Retention,
 ) -> Result<Vec<String>, Error> {
     let created: KafkaResult<AdminClient<DefaultClientContext>> = settings.config("admin").create();
     let admin = created.map_err(|error| settings.failed("make an admin client", &error))?;
     // A record's age for retention is that of its timestamp: a refused record of long ago would be gone at once.
-    let (name, policy) = if compacted { ("cleanup.policy", "compact") } else { ("retention.ms", "-1") };
-    let topic = |topic| NewTopic::new(topic, partitions, TopicReplication::Fixed(replication)).set(name, policy);
+    let (name, policy) = match retention {
+        Retention::Compacted => ("cleanup.policy", "compact".to_owned()),
+        Retention::All => ("retention.ms", "-1".to_owned()),
+        Retention::Days(days) => ("retention.ms", (days * EventTime::DAY / 1_000).to_string()),
+    };
+    let topic = |topic| NewTopic::new(topic, partitions, TopicReplication::Fixed(replication)).set(name, &policy);
     let topics: Vec<_> = names.iter().map(|name| topic(name)).collect();
     let options = AdminOptions::new().operation_timeout(Some(ANSWER_TIME)).request_timeout(Some(ANSWER_TIME));
     let answers = futures_executor::block_on(admin.create_topics(&topics, &options));

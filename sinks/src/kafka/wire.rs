@@ -4,29 +4,35 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::ClientContext;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::message::{DeliveryResult, Header, Message, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
-use relational::EventTime;
 
 use super::{KafkaSettings, OMITTED_HEADER};
+use crate::TopicRecord;
 use crate::error::Error;
 
 /// How long a batch may wait for its acknowledgements, a broker's restart included.
-const ACKNOWLEDGE_TIME: Duration = Duration::from_secs(120);
+pub(super) const ACKNOWLEDGE_TIME: Duration = Duration::from_secs(120);
 
-pub(super) struct Record {
-    pub(super) topic: String,
-    pub(super) key: Option<Vec<u8>>,
-    pub(super) value: Option<Vec<u8>>,
-    pub(super) headers: Vec<(String, Option<Vec<u8>>)>,
-    pub(super) timestamp: Option<EventTime>,
-    pub(super) may_omit_value: bool,
+/// What became of a sent record.
+pub(super) struct Delivered {
+    /// Its place in the batch.
+    pub(super) index: usize,
+    /// Its offset, or why it has none.
+    pub(super) offset: Result<i64, KafkaError>,
 }
 
-/// What became of sent records: place in the batch, and the error if there was one.
+/// What became of sent records.
 #[derive(Default)]
-pub(super) struct Deliveries(Mutex<Vec<(usize, Option<KafkaError>)>>);
+pub(super) struct Deliveries(Mutex<Vec<Delivered>>);
+
+impl Deliveries {
+    /// What has become known since the last call.
+    pub(super) fn take(&self) -> Vec<Delivered> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
 
 impl ClientContext for Deliveries {}
 
@@ -34,25 +40,28 @@ impl ProducerContext for Deliveries {
     type DeliveryOpaque = usize;
 
     fn delivery(&self, result: &DeliveryResult<'_>, index: usize) {
-        let error = result.as_ref().err().map(|(error, _)| error.clone());
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((index, error));
+        let offset = result.as_ref().map(Message::offset).map_err(|(error, _)| error.clone());
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Delivered { index, offset });
     }
 }
 
-/// Hands a record to the client's queue, and waits while that is full.
+/// A record of a batch, as the client takes it.
+type Queued<'a> = BaseRecord<'a, [u8], [u8], usize>;
+
+/// Hands a record to the client's queue by `queue`, and calls `wait` while that is full.
 pub(super) fn send(
-    settings: &KafkaSettings,
-    producer: &BaseProducer<Deliveries>,
-    record: &Record,
-    place: Option<i32>,
+    record: &TopicRecord,
+    place: i32,
     index: usize,
-) -> Result<(), Error> {
+    queue: impl Fn(Queued<'_>) -> KafkaResult<()>,
+    wait: impl Fn(Duration),
+) -> KafkaResult<()> {
     let deadline = Instant::now() + ACKNOWLEDGE_TIME;
     let mut headers = record.headers.clone();
     let mut value = record.value.as_deref();
     loop {
-        let mut message = BaseRecord::<[u8], [u8], usize>::with_opaque_to(&record.topic, index);
-        (message.key, message.payload, message.partition) = (record.key.as_deref(), value, place);
+        let mut message = Queued::with_opaque_to(&record.topic, index);
+        (message.key, message.payload, message.partition) = (record.key.as_deref(), value, Some(place));
         // Kafka has no times before 1970, and takes 0 for "now".
         message.timestamp = record.timestamp.map(|time| time.0.div_euclid(1_000).max(1));
         message.headers = Some(
@@ -60,16 +69,14 @@ pub(super) fn send(
                 .iter()
                 .fold(OwnedHeaders::new(), |all, (key, value)| all.insert(Header { key, value: value.as_ref() })),
         );
-        let Err((error, _)) = producer.send(message) else { return Ok(()) };
+        let Err(error) = queue(message) else { return Ok(()) };
         match (error.rdkafka_error_code(), value) {
-            (Some(RDKafkaErrorCode::QueueFull), _) if Instant::now() < deadline => {
-                producer.poll(Duration::from_millis(10));
-            }
+            (Some(RDKafkaErrorCode::QueueFull), _) if Instant::now() < deadline => wait(Duration::from_millis(10)),
             (Some(RDKafkaErrorCode::MessageSizeTooLarge), Some(bytes)) if record.may_omit_value => {
                 headers.push((OMITTED_HEADER.to_owned(), Some(bytes.len().to_string().into_bytes())));
                 value = None;
             }
-            _ => return Err(settings.failed(format!("send a record to topic {}", record.topic), &error)),
+            _ => return Err(error),
         }
     }
 }
@@ -84,10 +91,10 @@ pub(super) fn acknowledged(
     let deadline = Instant::now() + ACKNOWLEDGE_TIME;
     let mut done = 0;
     loop {
-        let delivered = std::mem::take(&mut *producer.context().0.lock().unwrap_or_else(PoisonError::into_inner));
-        done += delivered.len();
-        if let Some((index, Some(error))) = delivered.into_iter().find(|(_, error)| error.is_some()) {
-            return Err(settings.failed(format!("send a record to {}", name(index)), &error));
+        for delivered in producer.context().take() {
+            done += 1;
+            let action = || format!("send a record to {}", name(delivered.index));
+            delivered.offset.map_err(|error| settings.failed(action(), &error))?;
         }
         if done >= count {
             return Ok(());

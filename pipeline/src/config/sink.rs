@@ -1,0 +1,55 @@
+//! `[sink]`: where scores go.
+
+use std::path::{Path, PathBuf};
+
+use super::raw::{Delivery, RawSink, RawSinkKind};
+use super::report::{ConfigError, Document};
+
+/// Where scores go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SinkSettings {
+    /// One JSON object a line; `-` is standard output.
+    JsonLines(PathBuf),
+    /// Parquet files with this prefix.
+    Parquet(PathBuf),
+    /// Kafka topics.
+    Kafka(KafkaOutput),
+}
+
+/// Kafka topics that scores go to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KafkaOutput {
+    /// Bootstrap servers.
+    pub brokers: String,
+    /// How often a record may leave.
+    pub delivery: Delivery,
+    /// Any librdkafka setting.
+    pub options: Vec<(String, String)>,
+}
+
+pub(super) fn check(document: &Document, raw: &RawSink, brokers: Option<&str>) -> Result<SinkSettings, ConfigError> {
+    let path = || {
+        let path = raw.path.as_ref().map(|path| Path::new(&path.0).to_owned());
+        path.ok_or_else(|| document.error(&["sink"], "`sink.path` is missing"))
+    };
+    if raw.delivery.is_some() && raw.kind != RawSinkKind::Kafka {
+        return Err(document
+            .error(&["sink", "delivery"], "`delivery` goes with kind = \"kafka\"")
+            .hint("files always hold each record once"));
+    }
+    Ok(match raw.kind {
+        RawSinkKind::Jsonl => SinkSettings::JsonLines(path()?),
+        RawSinkKind::Parquet => SinkSettings::Parquet(path()?),
+        RawSinkKind::Kafka => {
+            let brokers = raw.brokers.as_ref().map(|brokers| brokers.0.as_str()).or(brokers);
+            let missing = || {
+                document.error(&["sink"], "`sink.brokers` is missing").hint("for example brokers = \"127.0.0.1:9092\"")
+            };
+            SinkSettings::Kafka(KafkaOutput {
+                brokers: brokers.ok_or_else(missing)?.to_owned(),
+                delivery: raw.delivery.unwrap_or(Delivery::ExactlyOnce),
+                options: raw.options.iter().map(|(key, value)| (key.clone(), value.0.clone())).collect(),
+            })
+        }
+    })
+}
