@@ -21,15 +21,23 @@ use rdkafka::{Offset, TopicPartitionList};
 use relational::Position;
 
 use crate::decode::{self, OwnedRecord, Tables};
-use crate::learning::Sample;
 use crate::{Delivery, Error, Source};
-use client::{Client, Log, client, discover, record};
+use client::{Client, Log, client, discover, is_lasting, record};
 use merge::Merge;
 pub use settings::KafkaSettings;
 use settings::Selection;
 
 /// How long one question to a broker that has answered before may take.
 const QUESTION_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a look for new partitions may hold up the records.
+const REFRESH_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long a partition may end before what we have read of it.
+const SHOWN_TIME: Duration = Duration::from_secs(5);
+
+/// Between two questions of the same kind.
+const PAUSE: Duration = Duration::from_millis(50);
 
 type Partition = (Arc<str>, i32);
 
@@ -102,49 +110,11 @@ impl KafkaSource {
         })
     }
 
-    /// The newest records of every partition, at most `limit` of each: to learn what the topics hold.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::connect`].
-    pub fn sample(settings: &KafkaSettings, limit: usize) -> Result<Sample, Error> {
-        // Nothing is decoded, so no tables are needed.
-        let schema = relational::Schema::new(Vec::new(), Vec::new())?;
-        let tables = Arc::new(Tables::new(Arc::new(schema), Vec::new())?);
-        let mut source = Self::connect(settings.clone(), tables)?;
-        for (topic, partition) in source.partitions.clone() {
-            let (low, high) = source.watermarks(&topic, partition)?;
-            let back = i64::try_from(limit).unwrap_or(i64::MAX);
-            source.positions.insert((topic, partition), high.saturating_sub(back).max(low));
-        }
-        source.assign()?;
-        let deadline = Instant::now() + settings.connect_timeout;
-        let mut records = Vec::new();
-        for index in 0..source.lanes.len() {
-            let mut count = 0;
-            while count < limit && Instant::now() < deadline {
-                match source.lanes[index].queue.poll(Duration::from_millis(100)) {
-                    Some(Ok(message)) => {
-                        records.push(record(&message, &source.lanes[index].partition));
-                        count += 1;
-                    }
-                    Some(Err(KafkaError::PartitionEOF(_))) => break,
-                    Some(Err(error)) => source.problem(Some(index), &error)?,
-                    None => source.events()?,
-                }
-            }
-        }
-        let mut topics: Vec<String> = source.partitions.iter().map(|(topic, _)| topic.to_string()).collect();
-        topics.dedup();
-        Ok(Sample { topics, records })
-    }
-
-    /// Assigns all partitions at the known positions, and starts to merge anew.
-    fn assign(&mut self) -> Result<(), Error> {
+    /// Assigns all partitions, which begin and end here, at the known positions, and starts to merge anew.
+    fn assign(&mut self, ends: Vec<(i64, i64)>) -> Result<(), Error> {
         self.lanes.clear();
         let mut assignment = TopicPartitionList::with_capacity(self.partitions.len());
-        for (topic, partition) in self.partitions.clone() {
-            let (low, high) = self.watermarks(&topic, partition)?;
+        for ((topic, partition), (low, high)) in self.partitions.clone().into_iter().zip(ends) {
             let what = format!("topic `{topic}`, partition {partition}");
             let stored = self.positions.get(&(Arc::clone(&topic), partition)).copied();
             if let Some(next) = stored.filter(|next| !(low..=high).contains(next)) {
@@ -173,9 +143,27 @@ impl KafkaSource {
         Ok(())
     }
 
-    fn watermarks(&self, topic: &str, partition: i32) -> Result<(i64, i64), Error> {
-        let answer = self.consumer.fetch_watermarks(topic, partition, QUESTION_TIMEOUT);
-        answer.map_err(|error| fault(&format!("ends of topic `{topic}`, partition {partition}"), &error))
+    /// Where partitions begin and end. A broker that is just going or coming is asked again.
+    fn ends(&self, partitions: &[Partition], patience: Duration) -> Result<Vec<(i64, i64)>, Error> {
+        let deadline = Instant::now() + patience;
+        let shown = Instant::now() + SHOWN_TIME.min(patience);
+        let ask = |place: &Partition| loop {
+            let (topic, partition) = place;
+            match self.consumer.fetch_watermarks(topic, *partition, QUESTION_TIMEOUT.min(patience)) {
+                // What was read may not be shown yet by a broker that has just come back.
+                Ok((_, high))
+                    if self.positions.get(place).is_some_and(|next| *next > high) && Instant::now() < shown =>
+                {
+                    std::thread::sleep(PAUSE);
+                }
+                Err(error) if !is_lasting(&error) && Instant::now() < deadline => std::thread::sleep(PAUSE),
+                answer => {
+                    let what = || format!("ends of topic `{topic}`, partition {partition}");
+                    return answer.map_err(|error| fault(&what(), &error));
+                }
+            }
+        };
+        partitions.iter().map(ask).collect()
     }
 
     /// Looks for new partitions and topics now and then; a broker that is down is asked again later.
@@ -184,8 +172,13 @@ impl KafkaSource {
             return Ok(());
         }
         self.refreshed = Instant::now();
-        match discover(&self.consumer, &self.settings, &self.selection, Duration::from_secs(2)) {
-            Ok(partitions) if partitions != self.partitions => {
+        let found = discover(&self.consumer, &self.settings, &self.selection, REFRESH_TIMEOUT).and_then(|partitions| {
+            let ends =
+                if partitions == self.partitions { Vec::new() } else { self.ends(&partitions, REFRESH_TIMEOUT)? };
+            Ok((partitions, ends))
+        });
+        match found {
+            Ok((partitions, ends)) if partitions != self.partitions => {
                 tracing::info!(
                     from = self.partitions.len(),
                     to = partitions.len(),
@@ -193,7 +186,7 @@ impl KafkaSource {
                 );
                 self.partitions = partitions;
                 self.positions.extend(self.lanes.iter().map(|lane| (lane.partition.clone(), lane.next)));
-                self.assign()
+                self.assign(ends)
             }
             Ok(_) => Ok(()),
             Err(error) => {
@@ -251,20 +244,15 @@ impl KafkaSource {
             Some(Code::AutoOffsetReset | Code::OffsetOutOfRange) => {
                 let (next, (low, high)) = match (lane, &partition) {
                     (Some(index), Some((topic, partition))) => {
-                        (self.lanes[index].next, self.watermarks(topic, *partition).unwrap_or((-1, -1)))
+                        let place = [(Arc::clone(topic), *partition)];
+                        let ends = self.ends(&place, QUESTION_TIMEOUT).unwrap_or_default();
+                        (self.lanes[index].next, ends.first().copied().unwrap_or((-1, -1)))
                     }
                     _ => (-1, (-1, -1)),
                 };
                 Err(lost(&what, next, low, high))
             }
-            Some(
-                Code::Authentication
-                | Code::SaslAuthenticationFailed
-                | Code::UnsupportedSASLMechanism
-                | Code::TopicAuthorizationFailed
-                | Code::GroupAuthorizationFailed
-                | Code::ClusterAuthorizationFailed,
-            ) => {
+            _ if is_lasting(error) => {
                 Err(fault(&what, &format!("{error}; check the credentials in `source.options` and the broker's rules")))
             }
             Some(Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition) if lane.is_some() => {
@@ -316,13 +304,13 @@ impl Source for KafkaSource {
     fn seek(&mut self, positions: &[Position]) -> Result<(), Error> {
         let partition = |position: &Position| (Arc::clone(&position.topic), position.partition);
         self.positions = positions.iter().map(|position| (partition(position), position.offset)).collect();
-        self.assign()
+        self.assign(self.ends(&self.partitions, self.settings.connect_timeout)?)
     }
 
     fn poll(&mut self, limit: usize, wait: Duration) -> Result<Delivery, Error> {
         let deadline = Instant::now() + wait;
         if self.lanes.is_empty() {
-            self.assign()?;
+            self.assign(self.ends(&self.partitions, self.settings.connect_timeout)?)?;
         }
         let before: Vec<i64> = self.lanes.iter().map(|lane| lane.next).collect();
         self.refresh()?;

@@ -13,6 +13,7 @@ use sinks::Sink;
 use crate::engine::{Counts, Engine, Outcome};
 use crate::metrics;
 use crate::output;
+use crate::publisher::{Acknowledged, Arrival, Beside, GiveUp, Parcel, Publisher, never, patiently};
 use crate::scorer::Scorer;
 use crate::world::{Failure, World};
 
@@ -23,11 +24,15 @@ pub struct Driver {
     /// Where changes come from.
     pub source: Box<dyn Source>,
     /// Where scores go; `None` while only the graph is built.
-    pub sink: Option<Box<dyn Sink>>,
+    publisher: Option<Publisher>,
+    /// Asked while the loop waits for the sink.
+    give_up: GiveUp,
     /// What was done so far.
     pub counts: Counts,
     /// What the source's next record waits for, if it does.
     pub waiting: Option<String>,
+    /// Whether the sink tells where the source is, or the source itself.
+    sink_tells: bool,
     /// Where the source has moved to since the sink was last told.
     moved: BTreeMap<(Arc<str>, i32), i64>,
     names: metrics::Names,
@@ -67,20 +72,65 @@ impl Driver {
         sink: Option<Box<dyn Sink>>,
         source: Box<dyn Source>,
     ) -> Result<Self, Failure> {
+        let mut driver = Self::take_up(world, store, scorers, sink, source)?;
+        driver.publish_rest()?;
+        Ok(driver)
+    }
+
+    /// As [`Self::open`], with the sink on a thread of its own. `give_up` is asked while the loop has to wait for it.
+    ///
+    /// # Errors
+    ///
+    /// When store, source or sink cannot be used.
+    pub(crate) fn beside(
+        world: &World,
+        store: &Arc<Store>,
+        scorers: Vec<Arc<Scorer>>,
+        sink: Box<dyn Sink>,
+        give_up: GiveUp,
+    ) -> Result<Self, Failure> {
+        let mut driver = Self::take_up(world, store, scorers, Some(sink), world.source()?)?;
+        if let Some(Publisher::Here(sink)) = driver.publisher.take() {
+            driver.publisher = Some(Publisher::Beside(Beside::start(sink)));
+        }
+        driver.give_up = give_up;
+        driver.publish_rest()?;
+        Ok(driver)
+    }
+
+    fn take_up(
+        world: &World,
+        store: &Arc<Store>,
+        scorers: Vec<Arc<Scorer>>,
+        mut sink: Option<Box<dyn Sink>>,
+        mut source: Box<dyn Source>,
+    ) -> Result<Self, Failure> {
         let lateness = world.settings.source.lateness;
-        let engine = Engine::open(Arc::clone(store), scorers, world.origin(), lateness)?;
-        let names = metrics::Names::new(world);
-        let (counts, moved) = (Counts::default(), BTreeMap::new());
-        let mut driver = Self { engine, source, sink, counts, waiting: None, moved, names };
-        if let Some(sink) = &mut driver.sink {
-            while let Some(left) = sink.left(driver.engine.bookmark())? {
-                driver.engine.left(&left)?;
+        let mut engine = Engine::open(Arc::clone(store), scorers, world.origin(), lateness)?;
+        if let Some(sink) = &mut sink {
+            while let Some(left) = patiently(|| sink.left(engine.bookmark()))? {
+                engine.left(&left)?;
             }
         }
-        driver.source.seek(&store.positions())?;
-        let publish = driver.engine.unpublished()?;
-        driver.publish(Outcome { publish, counts: Counts::default() })?;
-        Ok(driver)
+        source.seek(&store.positions())?;
+        let sink_tells = sink.as_ref().is_some_and(|sink| sink.tells_positions());
+        Ok(Self {
+            engine,
+            source,
+            publisher: sink.map(Publisher::Here),
+            give_up: never(),
+            counts: Counts::default(),
+            waiting: None,
+            sink_tells,
+            moved: BTreeMap::new(),
+            names: metrics::Names::new(world),
+        })
+    }
+
+    /// What was decided before and may not have been published.
+    fn publish_rest(&mut self) -> Result<(), Failure> {
+        let publish = self.engine.unpublished()?;
+        self.publish(Outcome { publish, counts: Counts::default() }, None)
     }
 
     /// One round: what the source has now, then what is due. `now` is the wall clock, or `None` where event time is
@@ -90,6 +140,8 @@ impl Driver {
     ///
     /// When store, source or sink fails.
     pub fn round(&mut self, now: Option<EventTime>, wait: Duration) -> Result<bool, Failure> {
+        let acknowledged = self.publisher.as_mut().map(Publisher::collect).transpose()?.unwrap_or_default();
+        self.forget(acknowledged);
         // First what was due when the last process stopped: on event time, it belongs before the next change.
         self.due(now)?;
         let delivery = self.source.poll(limits::BATCH_CHANGES_MAX, wait)?;
@@ -101,20 +153,16 @@ impl Driver {
         } else {
             // Latencies are those of a live run.
             let live = now.map(|_| delivery.changes.iter().map(|change| change.known).collect::<Vec<EventTime>>());
-            let started = Instant::now();
+            let at = Instant::now();
             let next = delivery.next.iter();
             self.moved.extend(next.map(|next| ((Arc::clone(&next.topic), next.partition), next.offset)));
             let outcome = self.engine.apply(delivery, now)?;
-            let (applied, scored) = (started.elapsed(), !outcome.publish.is_empty());
-            self.publish(outcome)?;
-            if let Some(known) = live.filter(|_| scored) {
-                metrics::round(&known, now, applied, started.elapsed());
-            }
+            self.publish(outcome, live.map(|known| Arrival { known, now, at, applied: at.elapsed() }))?;
         }
         self.due(now)?;
         if let Some(now) = now {
             let outcome = self.engine.sweep(now)?;
-            self.publish(outcome)?;
+            self.publish(outcome, None)?;
         }
         Ok(caught_up)
     }
@@ -126,7 +174,7 @@ impl Driver {
     /// When store or sink fails.
     pub fn apply(&mut self, delivery: ingest::Delivery) -> Result<(), Failure> {
         let outcome = self.engine.apply(delivery, None)?;
-        self.publish(outcome)?;
+        self.publish(outcome, None)?;
         self.due(Some(EventTime::MAX))
     }
 
@@ -139,38 +187,60 @@ impl Driver {
         loop {
             let clock = now.unwrap_or_else(|| self.engine.newest());
             let (outcome, more) = self.engine.tick(clock)?;
-            self.publish(outcome)?;
+            self.publish(outcome, None)?;
             if !more {
                 return Ok(());
             }
         }
     }
 
-    fn publish(&mut self, outcome: Outcome) -> Result<(), Failure> {
+    fn publish(&mut self, outcome: Outcome, arrival: Option<Arrival>) -> Result<(), Failure> {
         self.names.counted(&outcome.counts, &self.engine);
         self.counts.add(&outcome.counts);
         if outcome.publish.is_empty() {
             return Ok(());
         }
-        if let Some(sink) = &mut self.sink {
-            let receipt = sink.publish(&outcome.publish, &positions(&self.moved))?;
-            self.moved.clear();
-            self.engine.published(&outcome.publish, receipt.bookmark);
-            metrics::published(&receipt);
+        if let Some(publisher) = &mut self.publisher {
+            let positions = positions(std::mem::take(&mut self.moved));
+            let parcel = Parcel { batch: outcome.publish, positions, arrival };
+            let acknowledged = publisher.publish(parcel, &mut self.give_up)?;
+            self.forget(acknowledged);
         }
         Ok(())
     }
 
-    /// Shows how far the source is read to tools that watch it from outside.
+    fn forget(&mut self, acknowledged: Vec<Acknowledged>) {
+        for Acknowledged { sequences, receipt } in acknowledged.into_iter().filter(|some| !some.sequences.is_empty()) {
+            self.engine.published(sequences, receipt.bookmark);
+        }
+    }
+
+    /// Records that are decided and not acknowledged yet.
+    #[must_use]
+    pub fn unacknowledged(&self) -> usize {
+        self.publisher.as_ref().map_or(0, Publisher::records)
+    }
+
+    /// What the source's next record or the sink waits for, if one does.
+    #[must_use]
+    pub fn waits_for(&self) -> Option<String> {
+        self.waiting.clone().or_else(|| self.publisher.as_ref().and_then(Publisher::waits_for))
+    }
+
+    /// Shows how far the source is read to tools that watch it from outside, and sees to it that no other process
+    /// publishes for the same application.
     ///
     /// # Errors
     ///
-    /// When the sink refuses. Nothing depends on what a source is told, so its refusal is only logged.
+    /// When the sink refuses, or another process has begun. Nothing depends on what a source is told, so its refusal is
+    /// only logged.
     pub fn report(&mut self, store: &Store) -> Result<(), Failure> {
-        let reported = self.sink.as_mut().map(|sink| sink.report(&positions(&self.moved))).transpose()?;
-        if reported == Some(true) {
-            self.moved.clear();
-        } else if let Err(error) = self.source.report(&store.positions()) {
+        if let Some(publisher) = &mut self.publisher {
+            publisher.report(positions(std::mem::take(&mut self.moved)))?;
+        }
+        if !self.sink_tells
+            && let Err(error) = self.source.report(&store.positions())
+        {
             tracing::warn!("the positions cannot be reported: {error}");
         }
         Ok(())
@@ -182,8 +252,9 @@ impl Driver {
     ///
     /// When store or sink fails.
     pub fn finish(&mut self) -> Result<(), Failure> {
-        if let Some(sink) = &mut self.sink {
-            sink.flush()?;
+        if let Some(publisher) = &mut self.publisher {
+            let acknowledged = publisher.finish(&mut self.give_up)?;
+            self.forget(acknowledged);
         }
         // A last empty commit forgets what was published.
         self.engine.apply(ingest::Delivery::default(), None)?;
@@ -211,13 +282,9 @@ impl Driver {
     }
 }
 
-fn positions(moved: &BTreeMap<(Arc<str>, i32), i64>) -> Vec<Position> {
-    let position = |((topic, partition), offset): (&(Arc<str>, i32), &i64)| Position {
-        topic: Arc::clone(topic),
-        partition: *partition,
-        offset: *offset,
-    };
-    moved.iter().map(position).collect()
+fn positions(moved: BTreeMap<(Arc<str>, i32), i64>) -> Vec<Position> {
+    let position = |((topic, partition), offset)| Position { topic, partition, offset };
+    moved.into_iter().map(position).collect()
 }
 
 const COMPLETE: &[u8] = b"replay-complete";

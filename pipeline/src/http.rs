@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use axum::extract::State;
@@ -22,7 +22,8 @@ const STALLED: Duration = Duration::from_secs(30);
 /// How the loop is.
 #[derive(Debug, Default)]
 pub struct Health {
-    stop: AtomicBool,
+    /// Since when the loop is to stop.
+    stop: OnceLock<Instant>,
     caught_up: AtomicBool,
     turned_at_seconds: AtomicU64,
     waiting: Mutex<Option<String>>,
@@ -34,7 +35,13 @@ impl Health {
     /// Whether the loop is to stop.
     #[must_use]
     pub fn stopping(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
+        self.stop.get().is_some()
+    }
+
+    /// Whether the loop is to stop for at least so long.
+    #[must_use]
+    pub fn stopped_for(&self, time: Duration) -> bool {
+        self.stop.get().is_some_and(|since| since.elapsed() >= time)
     }
 
     /// The loop has turned once.
@@ -45,7 +52,7 @@ impl Health {
         }
     }
 
-    /// What the source waits for, if it does: then we are not ready.
+    /// What the source or the sink waits for, if one does: then we are not ready.
     pub fn waits_for(&self, reason: Option<&str>) {
         *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = reason.map(str::to_owned);
     }
@@ -148,6 +155,6 @@ async fn wait_for_signals(health: &Health) {
             std::process::exit(1);
         }
         tracing::info!("stopping; a second signal stops at once");
-        health.stop.store(true, Ordering::Relaxed);
+        health.stop.get_or_init(Instant::now);
     }
 }

@@ -24,6 +24,7 @@ pub mod output;
 pub mod parallel;
 pub mod plan;
 mod process;
+mod publisher;
 pub mod relational_member;
 mod report;
 pub mod scorer;

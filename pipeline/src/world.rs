@@ -13,7 +13,8 @@ use ingest::registry::Registry;
 use ingest::{Delivery, Source};
 use relational::{DeadLetter, EventTime, Schema};
 use sinks::{
-    DeadLetterRecord, ExactlyOnce, JsonLines, KafkaSink, KafkaTransactions, Origin, ParquetSink, Sink, StoreId, Topics,
+    DeadLetterRecord, ExactlyOnce, JsonLines, KafkaSink, KafkaTransactions, Origin, ParquetSink, ProcessId, Sink,
+    StoreId, Topics,
 };
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -234,9 +235,9 @@ impl World {
                 match output.delivery {
                     Mode::ExactlyOnce => {
                         let topics = kafka.topics.clone();
-                        Box::new(ExactlyOnce::new(topics, id, KafkaTransactions::open(kafka)?))
+                        Box::new(ExactlyOnce::new(topics, id, process_id(), KafkaTransactions::open(kafka)?))
                     }
-                    Mode::AtLeastOnce => Box::new(KafkaSink::open(kafka, id, next_outbox(store)?)?),
+                    Mode::AtLeastOnce => Box::new(KafkaSink::open(kafka, id, process_id(), next_outbox(store)?)?),
                 }
             }
         })
@@ -300,11 +301,21 @@ pub fn store_id(store: &Store) -> Result<StoreId, graph_store::Error> {
         let bytes = bytes.try_into().expect("the store's id has 8 bytes");
         return Ok(StoreId(u64::from_be_bytes(bytes)));
     }
-    let drawn = xxh3_64(format!("{:?} {}", SystemTime::now(), std::process::id()).as_bytes());
+    let drawn = drawn();
     let mut transaction = store.begin();
     transaction.put(Keyspace::Context, STORE_ID.to_vec(), drawn.to_be_bytes().to_vec());
     transaction.commit()?;
     Ok(StoreId(drawn))
+}
+
+/// A number that no other process draws.
+fn drawn() -> u64 {
+    xxh3_64(format!("{:?} {}", SystemTime::now(), std::process::id()).as_bytes())
+}
+
+/// What a process that publishes is known by.
+fn process_id() -> ProcessId {
+    ProcessId(drawn())
 }
 
 /// The wall clock.

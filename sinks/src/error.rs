@@ -45,26 +45,39 @@ pub enum Error {
         brokers: String,
         /// What the client says and what to do.
         reason: String,
+        /// Whether another attempt may go well.
+        passes: bool,
     },
     /// Another process publishes for the same application.
     #[error(
-        "another process publishes as application `{app}` and has shut this one out ({reason}); run only one, or give \
-         each its own `app.name`. A pause of this process that was longer than the broker's transaction timeout looks the \
-         same: then start it again"
+        "another process publishes as application `{app}` since offset {offset} of {topic}, and this one was shut out; run \
+         only one, or give each its own `app.name`"
     )]
     Fenced {
         /// The application's name.
         app: String,
-        /// What the broker says.
-        reason: String,
+        /// The topic of commits.
+        topic: String,
+        /// Where the other process says so.
+        offset: i64,
     },
-    /// A transaction did not go through.
-    #[error("cannot publish for application `{app}`: {reason}; nothing is lost, start again once that is mended")]
-    Transaction {
+    /// The broker does not take what is to be published now, and another attempt may go well.
+    #[error("cannot publish for application `{app}` now: {reason}; nothing is lost")]
+    Away {
         /// The application's name.
         app: String,
         /// What the broker says.
         reason: String,
+    },
+    /// The topic of commits holds something else.
+    #[error(
+        "the entry at offset {offset} of {topic} is not one that this version writes; {topic} is for foreshore alone"
+    )]
+    Entry {
+        /// The topic.
+        topic: String,
+        /// Where.
+        offset: i64,
     },
     /// An outbox entry could not be read.
     #[error("outbox entry is not readable: {0}; it was written by another version of this program")]
@@ -75,6 +88,12 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether it is a matter of time: the same records may be published again, and it may go well.
+    #[must_use]
+    pub fn passes(&self) -> bool {
+        matches!(self, Self::Away { .. } | Self::Kafka { passes: true, .. })
+    }
+
     pub(crate) fn file(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::File { action, path: path.to_owned(), source }
     }

@@ -6,20 +6,24 @@
 //! the same commit that forgets the records), and on the next start [`Sink::left`] tells it what has left since. Of its
 //! own records these are the ones whose acknowledgement was lost; any others left in a later life of the store, from
 //! which it was brought back.
-
-use std::time::{Duration, Instant};
+//!
+//! A broker shuts a producer out when another one takes over, but also for reasons of its own, such as a transaction
+//! that was open for too long. So each process begins with an entry that says so, and whoever is shut out looks for
+//! the entry of another: only then is it over; else it takes over again and goes on.
 
 use relational::Position;
 
+use crate::entry::{Entry, ProcessId};
 use crate::error::Error;
-use crate::stamp::{STAMP_BYTES, Stamp};
-use crate::topics::{TopicRecord, Topics, mark};
+use crate::mark::Mark;
+use crate::stamp::Stamp;
+use crate::topics::{TopicRecord, Topics};
 use crate::{Bookmark, Left, Outgoing, Receipt, Sink, StoreId};
 
 /// A broker's transactions, as far as exactly-once delivery needs them.
 pub trait Transactions: Send {
     /// Becomes the only producer of the application: whatever an earlier one has begun is completed or undone, and what
-    /// it still sends is refused.
+    /// it still sends is refused. Not the first time it leaves another process that does the same time to say so.
     ///
     /// # Errors
     ///
@@ -55,6 +59,11 @@ pub trait Transactions: Send {
     /// When the broker refuses.
     fn send_positions(&mut self, positions: &[Position]) -> Result<(), Fault>;
 
+    /// Whether positions go anywhere.
+    fn tells_positions(&self) -> bool {
+        true
+    }
+
     /// Ends the transaction. Returns the offset of the last record that it added to the topic of commits, if any.
     ///
     /// # Errors
@@ -78,7 +87,8 @@ pub enum Fault {
     /// This producer cannot go on, and whether the transaction was committed is not known: a new one has to take over
     /// and look.
     Lost(String),
-    /// Another producer of the application has taken over.
+    /// The broker takes nothing more from this producer: another one has taken over, or the broker has ended a
+    /// transaction of ours. Which of the two, and whether ours was committed, has to be looked for as well.
     Fenced(String),
     /// Another attempt would fail in the same way.
     Stop(Error),
@@ -90,45 +100,87 @@ const RECORDS_MAX: usize = 1_000;
 /// Entries of the topic of commits that are read at a time.
 const ENTRIES_READ: usize = 100;
 
-/// How long the same records are tried again, a restart of the broker included.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// Attempts at the same records before the caller is told of it; it may call again.
+const ATTEMPTS: usize = 3;
 
 /// Publishes each record once.
 #[derive(Debug)]
 pub struct ExactlyOnce<T> {
     topics: Topics,
     store: StoreId,
+    process: ProcessId,
     transactions: T,
-    taken_over: bool,
+    /// Where our first entry is: others before it are of processes that we have shut out.
+    claimed_at: Option<i64>,
+    /// Whether our producer cannot go on, so that a new one has to take over and look.
+    is_lost: bool,
     /// Where the topic of commits is read on after our last entry.
     read_to: Option<i64>,
+    /// The last sequence that has left.
+    left_to: Option<u64>,
     repeated: u64,
 }
 
 impl<T: Transactions> ExactlyOnce<T> {
     /// Publishes the records of a store.
     #[must_use]
-    pub fn new(topics: Topics, store: StoreId, transactions: T) -> Self {
-        Self { topics, store, transactions, taken_over: false, read_to: None, repeated: 0 }
+    pub fn new(topics: Topics, store: StoreId, process: ProcessId, transactions: T) -> Self {
+        Self {
+            topics,
+            store,
+            process,
+            transactions,
+            claimed_at: None,
+            is_lost: false,
+            read_to: None,
+            left_to: None,
+            repeated: 0,
+        }
     }
 
-    /// Publishes some records in one transaction, which is repeated until it is committed.
-    fn deliver(&mut self, batch: &[(u64, Outgoing)], positions: &[Position]) -> Result<(), Error> {
-        let started = Instant::now();
-        loop {
-            let fault = match self.attempt(batch, positions) {
-                Ok(()) => return Ok(()),
-                Err(fault) => fault,
-            };
-            let reason = match self.recover(fault, batch)? {
-                Recovery::Committed => return Ok(()),
-                Recovery::Again(reason) => reason,
-            };
-            self.repeated += 1;
-            if started.elapsed() >= PATIENCE {
-                return Err(self.failed(format!("no transaction went through in {PATIENCE:?}: {reason}")));
+    /// Takes over, and says so in the topic of commits. Returns where.
+    fn claim(&mut self) -> Result<i64, Error> {
+        let claim = Entry::claim(self.process).record(&self.topics, None);
+        let mut reason = String::new();
+        for _ in 0..ATTEMPTS {
+            let transactions = &mut self.transactions;
+            let claimed = transactions
+                .take_over()
+                .and_then(|()| transactions.begin())
+                .and_then(|()| transactions.send(&claim))
+                .and_then(|()| transactions.commit());
+            match claimed {
+                Ok(Some(offset)) => return Ok(offset),
+                Ok(None) => reason = "the broker did not tell where the first entry is".into(),
+                Err(Fault::Stop(error)) => return Err(error),
+                // Fenced by an older process that had not seen us yet: it will.
+                Err(Fault::Abort(told) | Fault::Lost(told) | Fault::Fenced(told)) => reason = told,
             }
         }
+        Err(self.away(reason))
+    }
+
+    /// Publishes some records in one transaction, unless they have left.
+    fn deliver(&mut self, batch: &[(u64, Outgoing)], positions: &[Position]) -> Result<(), Error> {
+        let last = batch.last().map(|(sequence, _)| *sequence);
+        let mut reason = String::new();
+        for _ in 0..ATTEMPTS {
+            if self.is_lost {
+                self.come_back()?;
+                if last.is_some() && last <= self.left_to {
+                    return Ok(());
+                }
+            }
+            match self.attempt(batch, positions) {
+                Ok(()) => {
+                    self.left_to = last.or(self.left_to);
+                    return Ok(());
+                }
+                Err(fault) => reason = self.recover(fault)?,
+            }
+            self.repeated += 1;
+        }
+        Err(self.away(reason))
     }
 
     fn attempt(&mut self, batch: &[(u64, Outgoing)], positions: &[Position]) -> Result<(), Fault> {
@@ -137,7 +189,10 @@ impl<T: Transactions> ExactlyOnce<T> {
             self.transactions.send(&self.topics.record(self.store, *sequence, outgoing))?;
         }
         if let Some((last, _)) = batch.last() {
-            self.transactions.send(&self.entry(*last, batch))?;
+            let stamps = batch.iter().map(|(_, outgoing)| outgoing.stamp()).collect();
+            let mark = Mark { store: self.store, sequence: *last };
+            let entry = Entry { process: self.process, last: *last, stamps }.record(&self.topics, Some(mark));
+            self.transactions.send(&entry)?;
         }
         if !positions.is_empty() {
             self.transactions.send_positions(positions)?;
@@ -148,126 +203,118 @@ impl<T: Transactions> ExactlyOnce<T> {
         Ok(())
     }
 
-    fn recover(&mut self, fault: Fault, batch: &[(u64, Outgoing)]) -> Result<Recovery, Error> {
-        let reason = match fault {
+    /// Makes another attempt possible, and returns why it is needed.
+    fn recover(&mut self, fault: Fault) -> Result<String, Error> {
+        match fault {
             Fault::Abort(reason) => match self.transactions.abort() {
-                Ok(()) => return Ok(Recovery::Again(reason)),
-                Err(Fault::Abort(worse) | Fault::Lost(worse)) => format!("{reason}; then {worse}"),
-                Err(fault) => return Err(self.end(fault)),
+                Ok(()) => Ok(reason),
+                Err(Fault::Stop(error)) => Err(error),
+                Err(Fault::Abort(worse) | Fault::Lost(worse) | Fault::Fenced(worse)) => {
+                    self.is_lost = true;
+                    Ok(format!("{reason}; then {worse}"))
+                }
             },
-            Fault::Lost(reason) => reason,
+            Fault::Lost(reason) | Fault::Fenced(reason) => {
+                self.is_lost = true;
+                Ok(reason)
+            }
             Fault::Stop(error) => {
                 // The next producer would undo it as well.
                 self.transactions.abort().ok();
-                return Err(error);
+                Err(error)
             }
-            Fault::Fenced(_) => return Err(self.end(fault)),
-        };
-        match self.transactions.take_over() {
-            Ok(()) => {}
-            Err(Fault::Abort(worse) | Fault::Lost(worse)) => {
-                return Ok(Recovery::Again(format!("{reason}; then {worse}")));
-            }
-            Err(fault) => return Err(self.end(fault)),
         }
-        Ok(if self.has_left(batch)? { Recovery::Committed } else { Recovery::Again(reason) })
     }
 
-    /// Whether the records are in the topic after all. Another application's entry there means that we are not the only
-    /// ones, and were so rightly shut out.
-    fn has_left(&mut self, batch: &[(u64, Outgoing)]) -> Result<bool, Error> {
+    /// Goes on with a new producer, unless another process has begun. Once it has taken over, it is decided what has
+    /// left.
+    fn come_back(&mut self) -> Result<(), Error> {
+        self.look()?;
+        self.transactions.take_over().map_err(|fault| self.end(fault))?;
+        self.look()?;
+        self.is_lost = false;
+        Ok(())
+    }
+
+    /// Reads what is in the topic of commits after our last entry: what of ours has left without our knowing it. Another
+    /// process's entry there ends ours.
+    fn look(&mut self) -> Result<(), Error> {
         let entries = self.transactions.committed(self.read_to, ENTRIES_READ).map_err(|fault| self.end(fault))?;
-        let Some((offset, value)) = entries.last() else { return Ok(false) };
-        let stamps: Vec<Stamp> = batch.iter().map(|(_, outgoing)| outgoing.stamp()).collect();
-        if entries.len() > 1 || self.decode(*offset, value)? != stamps {
-            return Err(self.end(Fault::Fenced(format!("{} has entries of another", self.topics.commits()))));
+        for (offset, value) in entries {
+            let entry = Entry::decode(&self.topics, offset, &value)?;
+            self.alone(offset, &entry)?;
+            if !entry.stamps.is_empty() {
+                self.left_to = self.left_to.max(Some(entry.last));
+            }
+            self.read_to = Some(offset + 1);
         }
-        self.read_to = Some(offset + 1);
-        Ok(true)
+        Ok(())
     }
 
-    /// The entry of the topic of commits that goes with these records.
-    fn entry(&self, last: u64, batch: &[(u64, Outgoing)]) -> TopicRecord {
-        let mut value = vec![VERSION];
-        batch.iter().for_each(|(_, outgoing)| value.extend(outgoing.stamp().encode()));
-        TopicRecord {
-            topic: self.topics.commits(),
-            key: None,
-            value: Some(value),
-            headers: vec![mark(self.store, last)],
-            timestamp: None,
-            may_omit_value: false,
+    /// Whether an entry leaves us the only process.
+    fn alone(&self, offset: i64, entry: &Entry) -> Result<(), Error> {
+        if entry.process == self.process || self.claimed_at.is_none_or(|ours| offset < ours) {
+            return Ok(());
         }
-    }
-
-    fn decode(&self, offset: i64, value: &[u8]) -> Result<Vec<Stamp>, Error> {
-        let stamps = value.strip_prefix(&[VERSION]).map(<[u8]>::as_chunks::<STAMP_BYTES>);
-        match stamps {
-            Some((stamps, [])) => Ok(stamps.iter().map(Stamp::decode).collect()),
-            _ => Err(self.failed(format!(
-                "the entry at offset {offset} of {} is not one that this version writes",
-                self.topics.commits()
-            ))),
-        }
+        Err(Error::Fenced { app: self.topics.app.clone(), topic: self.topics.commits(), offset })
     }
 
     fn end(&self, fault: Fault) -> Error {
         match fault {
             Fault::Stop(error) => error,
-            Fault::Fenced(reason) => Error::Fenced { app: self.topics.app.clone(), reason },
-            Fault::Abort(reason) | Fault::Lost(reason) => self.failed(reason),
+            Fault::Fenced(reason) | Fault::Abort(reason) | Fault::Lost(reason) => self.away(reason),
         }
     }
 
-    fn failed(&self, reason: String) -> Error {
-        Error::Transaction { app: self.topics.app.clone(), reason }
+    fn away(&self, reason: String) -> Error {
+        Error::Away { app: self.topics.app.clone(), reason }
     }
 }
 
-/// What is to be done after a fault.
-enum Recovery {
-    /// The records have left after all.
-    Committed,
-    /// They have not, for this reason, and may be sent again.
-    Again(String),
-}
-
-/// The layout of an entry: this byte, and the stamps.
-const VERSION: u8 = 1;
-
 impl<T: Transactions> Sink for ExactlyOnce<T> {
     fn left(&mut self, since: Option<Bookmark>) -> Result<Option<Left>, Error> {
-        if !self.taken_over {
-            self.transactions.take_over().map_err(|fault| self.end(fault))?;
-            self.taken_over = true;
+        if self.claimed_at.is_none() {
+            self.claimed_at = Some(self.claim()?);
         }
         self.read_to = since.map(|bookmark| bookmark.0);
         let entries = self.transactions.committed(self.read_to, ENTRIES_READ).map_err(|fault| self.end(fault))?;
         let Some((last, _)) = entries.last() else { return Ok(None) };
         let bookmark = Bookmark(last + 1);
-        let stamps =
-            entries.iter().map(|(offset, value)| self.decode(*offset, value)).collect::<Result<Vec<_>, _>>()?;
-        Ok(Some(Left { stamps: stamps.concat(), bookmark }))
+        let mut stamps: Vec<Stamp> = Vec::new();
+        for (offset, value) in &entries {
+            let entry = Entry::decode(&self.topics, *offset, value)?;
+            self.alone(*offset, &entry)?;
+            stamps.extend(entry.stamps);
+        }
+        Ok(Some(Left { stamps, bookmark }))
     }
 
     fn publish(&mut self, batch: &[(u64, Outgoing)], positions: &[Position]) -> Result<Receipt, Error> {
         self.repeated = 0;
         let mut transactions = 0;
-        let mut parts = batch.chunks(RECORDS_MAX).peekable();
-        while let Some(part) = parts.next() {
+        loop {
+            let rest = &batch[batch.partition_point(|(sequence, _)| Some(*sequence) <= self.left_to)..];
+            if rest.is_empty() {
+                return Ok(Receipt { bookmark: self.read_to.map(Bookmark), transactions, repeated: self.repeated });
+            }
+            let part = &rest[..rest.len().min(RECORDS_MAX)];
             // Only once all records are there does the source stand behind them.
-            let positions = if parts.peek().is_some() { &[] } else { positions };
+            let positions = if part.len() == rest.len() { positions } else { &[] };
             self.deliver(part, positions)?;
             transactions += 1;
         }
-        Ok(Receipt { bookmark: self.read_to.map(Bookmark), transactions, repeated: self.repeated })
     }
 
-    fn report(&mut self, positions: &[Position]) -> Result<bool, Error> {
-        if !positions.is_empty() {
+    fn tells_positions(&self) -> bool {
+        self.transactions.tells_positions()
+    }
+
+    fn report(&mut self, positions: &[Position]) -> Result<(), Error> {
+        if !positions.is_empty() && self.tells_positions() {
             self.deliver(&[], positions)?;
         }
-        Ok(true)
+        // Whoever has nothing to publish is to learn as well that another process has begun.
+        self.look()
     }
 
     fn flush(&mut self) -> Result<(), Error> {

@@ -7,6 +7,7 @@
 //! killed process had left on the wire.
 
 mod dead_letter;
+mod entry;
 mod error;
 mod exactly_once;
 mod json;
@@ -24,6 +25,7 @@ mod stamp;
 mod topics;
 
 pub use dead_letter::{ATTEMPT_HEADER, DeadLetterRecord, ERRORS_PREFIX};
+pub use entry::ProcessId;
 pub use error::Error;
 pub use exactly_once::{ExactlyOnce, Fault, Transactions};
 pub use json::key_text;
@@ -94,18 +96,23 @@ pub trait Sink: Send {
     ///
     /// # Errors
     ///
-    /// When the file or broker refuses; it is safe to publish the same batch again.
+    /// When the file or broker refuses; when that [`Error::passes`], the same batch is to be published again.
     fn publish(&mut self, batch: &[(u64, Outgoing)], positions: &[Position]) -> Result<Receipt, Error>;
 
-    /// Tells whoever watches from outside where the source has moved to without a record that leaves. Returns whether
-    /// this sink does so; else the source is to be asked.
+    /// Whether positions are told here, or else by the source.
+    fn tells_positions(&self) -> bool {
+        false
+    }
+
+    /// Tells whoever watches from outside where the source has moved to without a record that leaves, and sees to it that
+    /// no other process publishes for the same application.
     ///
     /// # Errors
     ///
     /// As for [`Sink::publish`].
-    fn report(&mut self, positions: &[Position]) -> Result<bool, Error> {
+    fn report(&mut self, positions: &[Position]) -> Result<(), Error> {
         let _ = positions;
-        Ok(false)
+        Ok(())
     }
 
     /// Completes what is written: after it, files can be read as they are.

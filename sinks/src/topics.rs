@@ -49,7 +49,7 @@ impl Topics {
         format!("{}.commits", self.app)
     }
 
-    /// All that exactly-once delivery writes to.
+    /// All that is written to.
     pub fn all(&self) -> impl Iterator<Item = String> {
         self.scores.values().cloned().chain([self.dead_letters(), self.commits()])
     }

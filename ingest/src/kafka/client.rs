@@ -13,9 +13,10 @@ use rdkafka::metadata::MetadataTopic;
 use relational::EventTime;
 
 use super::settings::{KafkaSettings, Selection};
-use super::{KafkaSource, Partition, at, fault};
+use super::{KafkaSource, PAUSE, Partition, at, fault};
 use crate::Error;
-use crate::decode::OwnedRecord;
+use crate::decode::{OwnedRecord, Tables};
+use crate::learning::Sample;
 
 pub(super) type Client = BaseConsumer<Log>;
 
@@ -43,12 +44,20 @@ pub(super) fn discover(
     let what = format!("brokers `{}`", settings.brokers);
     let deadline = Instant::now() + timeout;
     let metadata = loop {
-        let metadata = client.fetch_metadata(None, timeout).map_err(|error| {
-            let failure = failure(client).map_or_else(|| error.to_string(), |failure| format!("{error}: {failure}"));
-            let reason =
-                format!("no answer within {timeout:?} ({failure}); check `source.brokers` and `source.options`");
-            fault(&what, &reason)
-        })?;
+        let metadata = match client.fetch_metadata(None, deadline.saturating_duration_since(Instant::now())) {
+            Ok(metadata) => metadata,
+            // A broker that goes away in the midst of a question fails it at once.
+            Err(error) if !is_lasting(&error) && Instant::now() < deadline => {
+                std::thread::sleep(PAUSE);
+                continue;
+            }
+            Err(error) => {
+                let failure = failure(client).map_or_else(|| error.to_string(), |told| format!("{error}: {told}"));
+                let reason =
+                    format!("no answer within {timeout:?} ({failure}); check `source.brokers` and `source.options`");
+                return Err(fault(&what, &reason));
+            }
+        };
         // A topic may be listed before its partitions are: taken so, it would count as read to its end.
         let wanted = |topic: &&MetadataTopic| selection.contains(topic.name());
         match metadata.topics().iter().filter(wanted).find(|topic| topic.partitions().is_empty()) {
@@ -59,7 +68,7 @@ pub(super) fn discover(
                     &"the broker tells no partitions of it",
                 ));
             }
-            Some(_) => std::thread::sleep(Duration::from_millis(50)),
+            Some(_) => std::thread::sleep(PAUSE),
         }
     };
     let topics = metadata.topics();
@@ -94,6 +103,43 @@ fn failure(client: &Client) -> Option<String> {
 }
 
 impl KafkaSource {
+    /// The newest records of every partition, at most `limit` of each: to learn what the topics hold.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::connect`].
+    pub fn sample(settings: &KafkaSettings, limit: usize) -> Result<Sample, Error> {
+        // Nothing is decoded, so no tables are needed.
+        let schema = relational::Schema::new(Vec::new(), Vec::new())?;
+        let tables = Arc::new(Tables::new(Arc::new(schema), Vec::new())?);
+        let mut source = Self::connect(settings.clone(), tables)?;
+        let ends = source.ends(&source.partitions, settings.connect_timeout)?;
+        for ((topic, partition), (low, high)) in source.partitions.clone().into_iter().zip(ends.iter().copied()) {
+            let back = i64::try_from(limit).unwrap_or(i64::MAX);
+            source.positions.insert((topic, partition), high.saturating_sub(back).max(low));
+        }
+        source.assign(ends)?;
+        let deadline = Instant::now() + settings.connect_timeout;
+        let mut records = Vec::new();
+        for index in 0..source.lanes.len() {
+            let mut count = 0;
+            while count < limit && Instant::now() < deadline {
+                match source.lanes[index].queue.poll(Duration::from_millis(100)) {
+                    Some(Ok(message)) => {
+                        records.push(record(&message, &source.lanes[index].partition));
+                        count += 1;
+                    }
+                    Some(Err(KafkaError::PartitionEOF(_))) => break,
+                    Some(Err(error)) => source.problem(Some(index), &error)?,
+                    None => source.events()?,
+                }
+            }
+        }
+        let mut topics: Vec<String> = source.partitions.iter().map(|(topic, _)| topic.to_string()).collect();
+        topics.dedup();
+        Ok(Sample { topics, records })
+    }
+
     /// The names of all topics that the brokers show us, whatever the settings select.
     ///
     /// # Errors
@@ -105,6 +151,22 @@ impl KafkaSource {
         let metadata = metadata.map_err(|error| fault(&format!("brokers `{}`", settings.brokers), &error))?;
         Ok(metadata.topics().iter().map(|topic| topic.name().to_owned()).collect())
     }
+}
+
+/// Whether the broker refuses us, and will again.
+pub(super) fn is_lasting(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            Code::Authentication
+                | Code::SaslAuthenticationFailed
+                | Code::UnsupportedSASLMechanism
+                | Code::TopicAuthorizationFailed
+                | Code::GroupAuthorizationFailed
+                | Code::ClusterAuthorizationFailed
+        )
+    )
 }
 
 pub(super) fn record(message: &BorrowedMessage<'_>, partition: &Partition) -> OwnedRecord {

@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 use std::process::Command;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_executor::block_on;
@@ -13,6 +14,8 @@ use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+
+use sinks::ProcessId;
 
 use crate::files::root;
 
@@ -194,6 +197,12 @@ fn write(producer: &BaseProducer, topic: &str, records: &[Sent<'_>]) {
         producer.send(record.headers(headers)).map_err(|(error, _)| error).expect("the queue has room");
         producer.poll(Duration::ZERO);
     }
+}
+
+/// The name of one more process that publishes.
+pub(crate) fn process() -> ProcessId {
+    static DRAWN: AtomicU64 = AtomicU64::new(0);
+    ProcessId(DRAWN.fetch_add(1, Ordering::Relaxed))
 }
 
 /// A free port whose successor is free too: the broker listens on both.

@@ -8,7 +8,7 @@ use sinks::{
     Stamp, StoreId, Topics,
 };
 
-use crate::broker::{Broker, Sent, shared};
+use crate::broker::{Broker, Sent, process, shared};
 
 type Publisher = ExactlyOnce<KafkaTransactions>;
 
@@ -27,9 +27,10 @@ fn made(broker: &Broker, app: &str) -> KafkaSettings {
     settings
 }
 
+/// One more process.
 fn publisher(settings: &KafkaSettings) -> Publisher {
     let transactions = KafkaTransactions::open(settings.clone()).expect("the broker answers");
-    ExactlyOnce::new(settings.topics.clone(), StoreId(7), transactions)
+    ExactlyOnce::new(settings.topics.clone(), StoreId(7), process(), transactions)
 }
 
 /// What has left since, all of it.
@@ -74,7 +75,7 @@ fn scores_their_entry_and_the_positions_are_there_together() {
     let broker = shared();
     let settings = made(broker, "once-together");
     let mut sink = publisher(&settings);
-    assert_eq!(left(&mut sink, None), (vec![], None));
+    assert_eq!(left(&mut sink, None).0, vec![]);
     let positions = [Position { topic: "once-together.orders".into(), partition: 0, offset: 41 }];
     let batch = batch(1..=2_500);
     let receipt = sink.publish(&batch, &positions).expect("committed");
@@ -84,10 +85,10 @@ fn scores_their_entry_and_the_positions_are_there_together() {
 
     // The next process reads what has left, from the beginning and from where the store knows it.
     let mut next = publisher(&settings);
-    assert_eq!(left(&mut next, None), (stamps(&batch), receipt.bookmark));
+    assert_eq!(left(&mut next, None).0, stamps(&batch));
     assert_eq!(left(&mut next, receipt.bookmark).0, vec![]);
     let positions = [Position { offset: 43, ..positions[0].clone() }];
-    assert!(next.report(&positions).expect("committed"));
+    next.report(&positions).expect("committed");
     assert_eq!(broker.committed("once-together-group", "once-together.orders", 0), Some(43));
 }
 
@@ -109,13 +110,29 @@ fn whoever_comes_later_shuts_the_earlier_one_out() {
     assert_eq!(keys(broker, "once-fenced"), (1..=30).collect::<Vec<_>>());
 }
 
+/// The broker shuts a producer out for reasons of its own as well; here it is one of the same name that is no run.
+#[test]
+fn whoever_is_shut_out_while_no_other_process_has_begun_goes_on() {
+    let broker = shared();
+    let settings = made(broker, "once-shut-out");
+    let mut sink = publisher(&settings);
+    left(&mut sink, None);
+    sink.publish(&batch(1..=3), &[]).expect("alone");
+    broker.leave_transaction_open("once-shut-out", "once-shut-out.scores", &[Sent::new(0, 1_000, "999", "half")]);
+    let receipt = sink.publish(&batch(4..=6), &[]).expect("still alone");
+    assert!(receipt.repeated > 0, "it was shut out");
+    sink.publish(&batch(7..=9), &[]).expect("still alone");
+    assert_eq!(keys(broker, "once-shut-out"), (1..=9).collect::<Vec<_>>());
+    assert_eq!(left(&mut publisher(&settings), receipt.bookmark).0, stamps(&batch(7..=9)));
+}
+
 #[test]
 fn what_a_killed_process_had_begun_is_undone() {
     let broker = shared();
     let settings = made(broker, "once-open");
     broker.leave_transaction_open("once-open", "once-open.scores", &[Sent::new(0, 1_000, "999", "half")]);
     let mut sink = publisher(&settings);
-    assert_eq!(left(&mut sink, None), (vec![], None));
+    assert_eq!(left(&mut sink, None).0, vec![]);
     sink.publish(&batch(1..=3), &[]).expect("committed");
     assert_eq!(keys(broker, "once-open"), [1, 2, 3]);
 }

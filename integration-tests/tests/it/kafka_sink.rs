@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use relational::{DeadLetter, EventTime, Position, Stage};
 use sinks::{DeadLetterRecord, KafkaSettings, KafkaSink, Outgoing, Retention, ScoreRecord, Sink, StoreId, Topics};
 
-use crate::broker::{Broker, Sent, shared};
+use crate::broker::{Broker, Sent, process, shared};
 
 const STORE: StoreId = StoreId(7);
 
@@ -18,7 +18,7 @@ fn settings(broker: &Broker, app: &str) -> KafkaSettings {
 /// With its topics, of three partitions each.
 fn made(broker: &Broker, app: &str) -> KafkaSettings {
     let settings = settings(broker, app);
-    let names = [format!("{app}.scores"), format!("{app}.dlq")];
+    let names = [format!("{app}.scores"), format!("{app}.dlq"), format!("{app}.commits")];
     let created = sinks::create_topics(&settings, &names, 3, 1, Retention::All).expect("the broker creates topics");
     assert_eq!(created, names);
     settings
@@ -66,7 +66,7 @@ fn keys(broker: &Broker, topic: &str) -> Vec<u64> {
 fn scores_tombstones_and_dead_letters_arrive_as_documented() {
     let broker = shared();
     let settings = made(broker, "sink-form");
-    let mut sink = KafkaSink::open(settings, STORE, 1).expect("the broker answers");
+    let mut sink = KafkaSink::open(settings, STORE, process(), 1).expect("the broker answers");
     let records = [score(1, Some(r#"{"a":1}"#)), score(2, None), Outgoing::DeadLetter(letter("orders"))];
     sink.publish(&(1..).zip(records).collect::<Vec<_>>(), &[]).expect("acknowledged");
 
@@ -99,7 +99,7 @@ fn scores_tombstones_and_dead_letters_arrive_as_documented() {
 fn what_a_topic_holds_is_not_sent_again() {
     let broker = shared();
     let settings = made(broker, "sink-again");
-    let open = |store| KafkaSink::open(settings.clone(), store, 81).expect("the broker answers");
+    let open = |store| KafkaSink::open(settings.clone(), store, process(), 81).expect("the broker answers");
     open(STORE).publish(&batch(1..=50), &[]).expect("acknowledged");
     open(STORE).publish(&batch(1..=80), &[]).expect("acknowledged");
     assert_eq!(keys(broker, "sink-again.scores"), (1..=80).collect::<Vec<_>>());
@@ -108,7 +108,7 @@ fn what_a_topic_holds_is_not_sent_again() {
     assert_eq!(keys(broker, "sink-again.scores").len(), 83, "another store counts from 1 too");
 
     // A store that was brought back from an older copy gives out sequences once more, for other records.
-    let mut restored = KafkaSink::open(settings.clone(), STORE, 60).expect("the broker answers");
+    let mut restored = KafkaSink::open(settings.clone(), STORE, process(), 60).expect("the broker answers");
     restored.publish(&batch(50..=70), &[]).expect("acknowledged");
     assert_eq!(keys(broker, "sink-again.scores").len(), 94, "those from 60 on are new");
 }
@@ -116,7 +116,7 @@ fn what_a_topic_holds_is_not_sent_again() {
 #[test]
 fn a_restart_of_the_broker_loses_and_repeats_nothing() {
     let broker = Broker::start();
-    let mut sink = KafkaSink::open(made(&broker, "sink-restart"), STORE, 41).expect("the broker answers");
+    let mut sink = KafkaSink::open(made(&broker, "sink-restart"), STORE, process(), 41).expect("the broker answers");
     sink.publish(&batch(1..=20), &[]).expect("acknowledged");
     broker.stop();
     broker.resume();
@@ -130,7 +130,7 @@ fn dead_letters_are_read_back_and_sent_back() {
     let settings = made(broker, "sink-letters");
     broker.create_topic("sink-letters.orders", 1);
     let sent = letter("sink-letters.orders");
-    let mut sink = KafkaSink::open(settings.clone(), STORE, 1).expect("the broker answers");
+    let mut sink = KafkaSink::open(settings.clone(), STORE, process(), 1).expect("the broker answers");
     sink.publish(&[(1, Outgoing::DeadLetter(sent.clone()))], &[]).expect("acknowledged");
     broker.send("sink-letters.dlq", &[Sent::new(0, 1_000, "stray", "no dead letter")]);
 
@@ -147,7 +147,7 @@ fn dead_letters_are_read_back_and_sent_back() {
 #[test]
 fn a_missing_topic_is_named_and_an_existing_one_is_left() {
     let broker = shared();
-    let refused = KafkaSink::open(settings(broker, "sink-missing"), STORE, 1).expect_err("no such topic");
+    let refused = KafkaSink::open(settings(broker, "sink-missing"), STORE, process(), 1).expect_err("no such topic");
     let message = refused.to_string();
     assert!(message.contains("sink-missing.scores") && message.contains("foreshore topics create"), "{message}");
 

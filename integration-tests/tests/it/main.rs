@@ -7,6 +7,8 @@ mod evolution; // the schema changes while the program runs
 mod files; // where the repository's files are
 mod kafka_exactly_once; // scores in transactions of that broker
 mod kafka_kills; // the program against that broker, killed again and again
+mod kafka_others; // a second process, and a broker that is away
+mod kafka_shop; // a shop whose payments are scored there
 mod kafka_sink; // the Kafka sink against a real broker
 mod kafka_source; // the Kafka source against that broker
 mod labels; // labels equal published tables

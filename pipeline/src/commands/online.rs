@@ -8,7 +8,7 @@ use ingest::kafka::{KafkaSettings, KafkaSource};
 use relational::{Cell, DataType, Key, Op, Table, TableId, Value};
 use serde_json::{Value as Json, json};
 
-use crate::config::{Delivery as Mode, RawSourceKind, SinkSettings};
+use crate::config::{RawSourceKind, SinkSettings};
 use crate::learning;
 use crate::output;
 use crate::world::{Failure, World, sink_settings};
@@ -223,8 +223,7 @@ fn fed_by_nothing(world: &World, topics: &[Topic]) -> Vec<String> {
 fn sink(world: &World) -> Result<Vec<String>, Failure> {
     let SinkSettings::Kafka(output) = &world.settings.sink else { return Ok(Vec::new()) };
     let written = sink_settings(&world.settings, output).topics;
-    let is_needed = |topic: &String| output.delivery == Mode::ExactlyOnce || *topic != written.commits();
-    let mut topics: Vec<String> = written.all().filter(is_needed).collect();
+    let mut topics: Vec<String> = written.all().collect();
     let mut settings = KafkaSettings::new(output.brokers.clone(), Vec::new(), world.settings.app.name.clone());
     settings.options = output.options.iter().cloned().collect();
     let there = KafkaSource::topics(&settings)?;

@@ -20,6 +20,9 @@ const WAIT: Duration = Duration::from_millis(20);
 /// How often gauges that cost a look at the store are set, and the positions are told to the consumer group.
 const OBSERVE: Duration = Duration::from_secs(5);
 
+/// How long a run that was asked to stop waits for the sink.
+const GOODBYE: Duration = Duration::from_secs(10);
+
 pub(super) fn run(arguments: &Run) -> Result<(), Failure> {
     let world = World::load(&arguments.common)?;
     let health = Arc::new(Health::default());
@@ -29,7 +32,13 @@ pub(super) fn run(arguments: &Run) -> Result<(), Failure> {
     let store = world.open_store(world.settings.app.sync)?;
     let scorers = world.scorers(&store);
     let sink = world.sink(&store)?;
-    let mut driver = Driver::open(&world, &store, scorers.clone(), Some(sink))?;
+    let waiting = Arc::clone(&health);
+    let give_up = Box::new(move |reason: &str| {
+        waiting.progressed(false);
+        waiting.waits_for(Some(reason));
+        waiting.stopped_for(GOODBYE)
+    });
+    let mut driver = Driver::beside(&world, &store, scorers.clone(), sink, give_up)?;
     let reached = Arc::new(AtomicI64::new(driver.engine.watermark().0));
     let done = Arc::new(AtomicBool::new(false));
     let fitter = fit_ahead(scorers, Arc::clone(&reached), Arc::clone(&done));
@@ -41,7 +50,7 @@ pub(super) fn run(arguments: &Run) -> Result<(), Failure> {
         match driver.round(Some(now()), WAIT) {
             Ok(caught_up) => {
                 health.progressed(caught_up);
-                health.waits_for(driver.waiting.as_deref());
+                health.waits_for(driver.waits_for().as_deref());
                 reached.store(driver.engine.watermark().0, Ordering::Relaxed);
                 if caught_up && arguments.until_caught_up {
                     break driver.due(Some(EventTime::MAX));
@@ -51,7 +60,7 @@ pub(super) fn run(arguments: &Run) -> Result<(), Failure> {
         }
         if observed.elapsed() >= OBSERVE {
             observed = Instant::now();
-            metrics::observe(&store.statistics()?, driver.engine.watermark(), now(), driver.engine.unacknowledged());
+            metrics::observe(&store.statistics()?, driver.engine.watermark(), now(), driver.unacknowledged());
             if let Err(failure) = driver.report(&store) {
                 break Err(failure);
             }
@@ -61,9 +70,10 @@ pub(super) fn run(arguments: &Run) -> Result<(), Failure> {
     if let Err(failure) = &result {
         health.failed(failure);
     }
+    let result = result.and_then(|()| driver.report(&store));
     // What is decided is in the outbox, so a failed last flush loses nothing; the first failure is the one to show.
     let finished = driver.finish();
-    let result = result.and(finished).and_then(|()| driver.report(&store));
+    let result = result.and(finished);
     fitter.join().expect("the fitting thread does not panic, or the program stops with it");
     result
 }

@@ -167,17 +167,11 @@ impl Engine {
         Ok(self.commit(transaction, &BTreeSet::new())?)
     }
 
-    /// These were published: the next commit forgets them.
-    pub fn published(&mut self, batch: &[(u64, Outgoing)], bookmark: Option<Bookmark>) {
-        self.acknowledged.extend(batch.iter().map(|(sequence, _)| *sequence));
+    /// Records of these sequences were published: the next commit forgets them.
+    pub fn published(&mut self, sequences: Vec<u64>, bookmark: Option<Bookmark>) {
+        self.acknowledged.extend(sequences);
         self.bookmark_moved |= bookmark != self.bookmark;
         self.bookmark = bookmark;
-    }
-
-    /// Records that were decided and not yet acknowledged by the sink in an earlier commit.
-    #[must_use]
-    pub fn unacknowledged(&self) -> usize {
-        self.acknowledged.len()
     }
 
     /// Entities that wait to be scored.

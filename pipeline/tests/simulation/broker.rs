@@ -101,7 +101,7 @@ impl Producer {
     /// Every call begins so: the process may end here, and whoever was shut out is told.
     fn call(&mut self, what: &str) -> Result<MutexGuard<'_, Broker>, Fault> {
         if self.is_dead {
-            return Err(Fault::Lost("the process is gone".into()));
+            return Err(gone());
         }
         let mut broker = self.broker.lock();
         broker.dice.say(what);
@@ -109,7 +109,7 @@ impl Producer {
             self.is_dead = true;
             return Err(gone());
         }
-        if what != TAKE_OVER && self.number != Some(broker.newest) {
+        if what != TAKE_OVER && what != READ && self.number != Some(broker.newest) {
             return Err(match self.number {
                 Some(_) => {
                     broker.dice.happens("shut out");
@@ -123,9 +123,10 @@ impl Producer {
 }
 
 const TAKE_OVER: &str = "  take over";
+const READ: &str = "  read what has left";
 
 fn gone() -> Fault {
-    Fault::Stop(Error::Transaction { app: "sim".into(), reason: "the process is gone".into() })
+    Fault::Stop(Error::Outbox("the process is gone".into()))
 }
 
 impl Transactions for Producer {
@@ -146,7 +147,10 @@ impl Transactions for Producer {
     }
 
     fn committed(&mut self, from: Option<i64>, limit: usize) -> Result<Vec<(i64, Vec<u8>)>, Fault> {
-        let broker = self.call("  read what has left")?;
+        let mut broker = self.call(READ)?;
+        if broker.dice.fails("account not read") {
+            return Err(Fault::Lost("no answer".into()));
+        }
         let from = usize::try_from(from.unwrap_or(0)).expect("offsets are not negative");
         let outside = broker.entries_outside;
         let seen = |transaction: usize| outside || broker.transactions[transaction] == State::Committed;
@@ -200,6 +204,12 @@ impl Transactions for Producer {
         if broker.dice.fails("transaction aborted") {
             // By the broker, which has not heard of it for too long; the producer learns of it.
             return Err(Fault::Abort("the transaction timed out".into()));
+        }
+        if broker.dice.fails("shut out by the broker") {
+            // For the same reason, and it has given the producer's place to nobody.
+            broker.newest += 1;
+            broker.end(transaction, State::Aborted);
+            return Err(Fault::Fenced("the transaction timed out".into()));
         }
         if broker.dice.fails("commit not heard") {
             return Err(Fault::Lost("no answer".into()));

@@ -9,7 +9,7 @@ use std::time::Duration;
 use graph_store::{Options, SimulatedDisk, Store};
 use pipeline::driver::Driver;
 use relational::EventTime;
-use sinks::{ExactlyOnce, StoreId, TopicRecord, Topics};
+use sinks::{ExactlyOnce, ProcessId, StoreId, TopicRecord, Topics};
 
 use crate::broker::{Producer, Shared};
 use crate::dice::Dice;
@@ -27,7 +27,7 @@ pub(crate) enum Plant {
 }
 
 /// The kinds of fault.
-pub(crate) const FAULTS: [&str; 18] = [
+pub(crate) const FAULTS: [&str; 20] = [
     "crash before a call",
     "crash after a commit",
     "crash at a poll",
@@ -40,6 +40,8 @@ pub(crate) const FAULTS: [&str; 18] = [
     "record refused",
     "positions refused",
     "transaction aborted",
+    "shut out by the broker",
+    "account not read",
     "commit not heard",
     "commit not acknowledged",
     "abort not acknowledged",
@@ -90,7 +92,8 @@ impl Place<'_> {
         let options = Options { memory_bytes: 8 << 20, sync: self.sync };
         let store = Arc::new(Store::open_simulated(disk, Arc::clone(&world.schema), &options)?);
         let topics = Topics { app: "sim".into(), scores: BTreeMap::new() };
-        let sink = ExactlyOnce::new(topics, StoreId(7), Producer::new(self.broker.clone()));
+        let process = ProcessId(self.broker.lock().dice.number());
+        let sink = ExactlyOnce::new(topics, StoreId(7), process, Producer::new(self.broker.clone()));
         let source = Reader::new(Arc::clone(&self.log), self.broker.clone(), self.is_live);
         let scorers = world.scorers(&store);
         let driver = Driver::with_source(world, &store, scorers, Some(Box::new(sink)), Box::new(source))?;

@@ -5,6 +5,9 @@
 //! partition has already are not sent again. That is exact, because a key's partition is computed here and an idempotent
 //! producer leaves no gaps within a partition; but for requests of a killed process that the broker takes up only
 //! afterwards.
+//!
+//! A process says in the topic `<app>.commits` that it has begun, as one with transactions does, and looks there now and
+//! then whether another one has begun since.
 
 use std::collections::BTreeMap;
 
@@ -14,8 +17,9 @@ use rdkafka::producer::BaseProducer;
 use relational::Position;
 
 use super::KafkaSettings;
-use super::topics::{header, partition_count, read};
+use super::topics::{header, partition_count, read, read_from};
 use super::wire::{Deliveries, acknowledged, send};
+use crate::entry::{Entry, ProcessId};
 use crate::error::Error;
 use crate::mark::Mark;
 use crate::partition::partition;
@@ -42,6 +46,9 @@ pub struct KafkaSink {
     store: StoreId,
     /// Sequences from this one on are given to records that no earlier process can have sent.
     next: u64,
+    process: ProcessId,
+    /// Where the topic of commits is read on; others before are of processes that we shut out.
+    read_to: i64,
     /// Absent before the first batch and after a failure, when what arrived has to be read from the broker.
     connection: Option<Connection>,
 }
@@ -60,17 +67,24 @@ struct Connection {
 }
 
 impl KafkaSink {
-    /// Connects, and sees to it that the topics exist. `next` is the next sequence of the store's outbox.
+    /// Connects, sees to it that the topics exist, and tells every other process of the application that this one has
+    /// begun. `next` is the next sequence of the store's outbox.
     ///
     /// # Errors
     ///
     /// When no broker answers, or a topic does not exist.
-    pub fn open(settings: KafkaSettings, store: StoreId, next: u64) -> Result<Self, Error> {
-        let names: Vec<String> =
-            settings.topics.scores.values().cloned().chain([settings.topics.dead_letters()]).collect();
-        let mut sink = Self { settings, store, next, connection: None };
+    pub fn open(settings: KafkaSettings, store: StoreId, process: ProcessId, next: u64) -> Result<Self, Error> {
+        let mut sink = Self { settings, store, next, process, read_to: 0, connection: None };
         let mut connection = sink.connect()?;
-        for name in names {
+        for name in sink.settings.topics.all() {
+            partition_count(&sink.settings, &connection.consumer, &name)?;
+        }
+        let claim = Entry::claim(process).record(&sink.settings.topics, None);
+        send_one(&sink.settings, &connection.producer, &claim, 0, 0)?;
+        let claimed = acknowledged(&sink.settings, &connection.producer, 1, |_| claim.topic.clone())?;
+        sink.read_to = claimed.map_or(0, |offset| offset + 1);
+        // What an older process sent until now is there.
+        for name in sink.settings.topics.all().filter(|name| *name != claim.topic) {
             connection.topic(&sink.settings, sink.store, &name)?;
         }
         sink.connection = Some(connection);
@@ -134,6 +148,18 @@ impl Sink for KafkaSink {
         self.send_batch(&mut connection, batch)?;
         self.connection = Some(connection);
         Ok(Receipt::default())
+    }
+
+    fn report(&mut self, _: &[Position]) -> Result<(), Error> {
+        let Some(connection) = &self.connection else { return Ok(()) };
+        let topic = self.settings.topics.commits();
+        let entries = read_from(&self.settings, &connection.consumer, &topic, Some(self.read_to), 1)?;
+        for (offset, value) in entries {
+            if Entry::decode(&self.settings.topics, offset, &value)?.process != self.process {
+                return Err(Error::Fenced { app: self.settings.topics.app.clone(), topic, offset });
+            }
+        }
+        Ok(())
     }
 
     fn flush(&mut self) -> Result<(), Error> {

@@ -7,7 +7,7 @@ mod wire;
 
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::BaseConsumer;
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
 pub use self::at_least_once::KafkaSink;
 pub use self::topics::{Retention, StoredDeadLetter, create_topics, read_dead_letters, send_back};
@@ -66,10 +66,35 @@ impl KafkaSettings {
     }
 
     fn failed(&self, action: impl Into<String>, error: &KafkaError) -> Error {
-        self.refused(action, error.to_string())
+        Error::Kafka {
+            action: action.into(),
+            brokers: self.brokers.clone(),
+            reason: error.to_string(),
+            passes: error.rdkafka_error_code().is_some_and(|code| !is_lasting(code)),
+        }
     }
 
     fn refused(&self, action: impl Into<String>, reason: impl Into<String>) -> Error {
-        Error::Kafka { action: action.into(), brokers: self.brokers.clone(), reason: reason.into() }
+        Error::Kafka { action: action.into(), brokers: self.brokers.clone(), reason: reason.into(), passes: false }
     }
+}
+
+/// Whether another attempt would be refused in the same way.
+fn is_lasting(code: Code) -> bool {
+    matches!(
+        code,
+        Code::Authentication
+            | Code::SaslAuthenticationFailed
+            | Code::UnsupportedSASLMechanism
+            | Code::TransactionalIdAuthorizationFailed
+            | Code::ClusterAuthorizationFailed
+            | Code::TopicAuthorizationFailed
+            | Code::GroupAuthorizationFailed
+            | Code::InvalidTransactionTimeout
+            | Code::UnsupportedFeature
+            | Code::UnsupportedVersion
+            | Code::InvalidTopic
+            | Code::MessageSizeTooLarge
+            | Code::InvalidRecord
+    )
 }

@@ -13,7 +13,7 @@ use relational::EventTime;
 
 use super::at_least_once::send_one;
 use super::wire::acknowledged;
-use super::{KafkaSettings, OMITTED_HEADER};
+use super::{KafkaSettings, OMITTED_HEADER, is_lasting};
 use crate::TopicRecord;
 use crate::dead_letter::DeadLetterRecord;
 use crate::error::Error;
@@ -21,6 +21,12 @@ use crate::topics::OUTBOX_HEADER;
 
 /// How long a broker may take for an answer.
 pub(super) const ANSWER_TIME: Duration = Duration::from_secs(30);
+
+/// How long the topic of commits may say nothing.
+const READ_TIME: Duration = Duration::from_secs(10);
+
+/// Between two looks whether a transaction is shown.
+const SHOWN_TIME: Duration = Duration::from_millis(5);
 
 /// How long it may take until a topic that was just created is known everywhere.
 const NEW_TOPIC_TIME: Duration = Duration::from_secs(5);
@@ -31,40 +37,51 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// How many partitions a topic has. A topic that was just created is waited for.
 pub(super) fn partition_count(settings: &KafkaSettings, consumer: &BaseConsumer, name: &str) -> Result<usize, Error> {
     let action = || format!("look up topic {name}");
-    let deadline = Instant::now() + NEW_TOPIC_TIME;
+    let (answered, deadline) = (Instant::now() + ANSWER_TIME, Instant::now() + NEW_TOPIC_TIME);
     loop {
-        let metadata = consumer.fetch_metadata(Some(name), ANSWER_TIME);
-        let metadata = metadata.map_err(|error| settings.failed(action(), &error))?;
+        let metadata = match consumer.fetch_metadata(Some(name), ANSWER_TIME) {
+            Ok(metadata) => metadata,
+            // A broker that goes away in the midst of a question fails it at once.
+            Err(error) if passes(&error) && Instant::now() < answered => {
+                std::thread::sleep(PAUSE);
+                continue;
+            }
+            Err(error) => return Err(settings.failed(action(), &error)),
+        };
         let topic = metadata.topics().iter().find(|topic| topic.name() == name);
         let partitions = topic.map_or(&[][..], |topic| topic.partitions());
         if !partitions.is_empty() && partitions.iter().all(|partition| partition.leader() >= 0) {
             return Ok(partitions.len());
         }
-        if Instant::now() >= deadline {
-            let reason = if partitions.is_empty() {
-                "it does not exist; create it with `foreshore topics create`"
-            } else {
-                "a partition has no leader; see whether all brokers are up"
-            };
-            return Err(Error::Kafka { action: action(), brokers: settings.brokers.clone(), reason: reason.into() });
+        if Instant::now() >= deadline && partitions.is_empty() {
+            return Err(settings.refused(action(), "it does not exist; create it with `foreshore topics create`"));
+        }
+        if Instant::now() >= answered {
+            let (brokers, reason) =
+                (settings.brokers.clone(), "a partition has no leader; see whether all brokers are up");
+            return Err(Error::Kafka { action: action(), brokers, reason: reason.into(), passes: true });
         }
         std::thread::sleep(PAUSE);
     }
 }
 
-/// The offsets of a partition's first record and after its last one. Until a new leader knows that it leads, it is asked
+/// Whether the same question may be answered another time.
+fn passes(error: &KafkaError) -> bool {
+    error.rdkafka_error_code().is_some_and(|code| !is_lasting(code))
+}
+
+/// The offsets of a partition's first record and after its last one. A broker that is just going or coming is asked
 /// again.
-pub(super) fn watermarks(consumer: &BaseConsumer, topic: &str, place: i32) -> KafkaResult<(i64, i64)> {
-    let deadline = Instant::now() + ANSWER_TIME;
+pub(super) fn watermarks(
+    consumer: &BaseConsumer,
+    topic: &str,
+    place: i32,
+    patience: Duration,
+) -> KafkaResult<(i64, i64)> {
+    let deadline = Instant::now() + patience;
     loop {
-        let answer = consumer.fetch_watermarks(topic, place, ANSWER_TIME);
-        let code = answer.as_ref().err().and_then(KafkaError::rdkafka_error_code);
-        let passing = [
-            RDKafkaErrorCode::NotLeaderForPartition,
-            RDKafkaErrorCode::LeaderNotAvailable,
-            RDKafkaErrorCode::UnknownTopicOrPartition,
-        ];
-        if !code.is_some_and(|code| passing.contains(&code)) || Instant::now() >= deadline {
+        let answer = consumer.fetch_watermarks(topic, place, patience);
+        if !answer.as_ref().is_err_and(passes) || Instant::now() >= deadline {
             return answer;
         }
         std::thread::sleep(PAUSE);
@@ -84,7 +101,7 @@ pub(super) fn read(
     let mut ends = BTreeMap::new();
     let mut assignment = TopicPartitionList::new();
     for place in (0..).take(partitions) {
-        let (low, high) = watermarks(consumer, topic, place).map_err(failed)?;
+        let (low, high) = watermarks(consumer, topic, place, ANSWER_TIME).map_err(failed)?;
         if low < high {
             let start = limit.map_or(low, |limit| (high - limit).max(low));
             assignment.add_partition_offset(topic, place, Offset::Offset(start)).map_err(failed)?;
@@ -123,25 +140,28 @@ pub(super) fn read_from(
     limit: usize,
 ) -> Result<Vec<(i64, Vec<u8>)>, Error> {
     let failed = |error: KafkaError| settings.failed(format!("read topic {topic}"), &error);
-    let (low, high) = watermarks(consumer, topic, 0).map_err(failed)?;
-    let from = from.unwrap_or(low);
-    if !(low..=high).contains(&from) {
-        let reason = format!(
-            "it is known up to offset {from}, but the topic holds {low} to {high}: what has left meanwhile cannot be told \
-             (retention, or the topic was made anew). To go on, start once with `sink.delivery = \"at_least_once\"`: \
-             scores that have left may then be repeated, with the same `ce_id`"
-        );
-        return Err(settings.refused(format!("go on in topic {topic}"), reason));
-    }
+    let deadline = Instant::now() + READ_TIME;
+    let from = loop {
+        let (low, high) = watermarks(consumer, topic, 0, READ_TIME).map_err(failed)?;
+        let from = from.unwrap_or(low);
+        if (low..=high).contains(&from) {
+            break from;
+        }
+        // A transaction that is acknowledged as committed is shown to its readers a little later.
+        if from < low || Instant::now() >= deadline {
+            return Err(gap(settings, topic, from, (low, high)));
+        }
+        std::thread::sleep(SHOWN_TIME);
+    };
     let mut assignment = TopicPartitionList::new();
     assignment.add_partition_offset(topic, 0, Offset::Offset(from)).map_err(failed)?;
     consumer.assign(&assignment).map_err(failed)?;
-    let (mut values, mut deadline) = (Vec::new(), Instant::now() + ANSWER_TIME);
+    let (mut values, mut deadline) = (Vec::new(), Instant::now() + READ_TIME);
     while values.len() < limit {
         match consumer.poll(Duration::from_millis(100)) {
             Some(Ok(message)) => {
                 values.push((message.offset(), message.payload().unwrap_or_default().to_vec()));
-                deadline = Instant::now() + ANSWER_TIME;
+                deadline = Instant::now() + READ_TIME;
             }
             Some(Err(KafkaError::PartitionEOF(_))) => break,
             Some(Err(error)) if Instant::now() >= deadline => return Err(failed(error)),
@@ -151,6 +171,25 @@ pub(super) fn read_from(
     }
     consumer.unassign().map_err(failed)?;
     Ok(values)
+}
+
+/// Why a topic cannot be read from an offset that is not between its ends.
+fn gap(settings: &KafkaSettings, topic: &str, from: i64, (low, high): (i64, i64)) -> Error {
+    let action = format!("go on in topic {topic}");
+    let mut config = settings.config("looker");
+    config.set("isolation.level", "read_uncommitted");
+    let looker: KafkaResult<BaseConsumer> = config.create();
+    let end = looker.and_then(|looker| watermarks(&looker, topic, 0, READ_TIME));
+    if end.is_err() || end.is_ok_and(|(low, end)| (low..=end).contains(&from)) {
+        let reason = format!("the broker still ends a transaction there at offset {high}");
+        return Error::Kafka { action, brokers: settings.brokers.clone(), reason, passes: true };
+    }
+    let reason = format!(
+        "it is known up to offset {from}, but the topic holds {low} to {high}: what has left meanwhile cannot be told \
+         (retention, or the topic was made anew). To go on, start once with `sink.delivery = \"at_least_once\"`: scores \
+         that have left may then be repeated, with the same `ce_id`"
+    );
+    settings.refused(action, reason)
 }
 
 pub(super) fn header<'a>(message: &'a BorrowedMessage<'_>, name: &str) -> Option<&'a str> {
@@ -207,7 +246,8 @@ pub fn send_back(settings: &KafkaSettings, letters: &[DeadLetterRecord]) -> Resu
         send_one(settings, &producer, &back, letter.position.partition, index)?;
     }
     let name = |index: usize| letters.get(index).map_or_else(String::new, |record| record.letter.position.to_string());
-    acknowledged(settings, &producer, letters.len(), name)
+    acknowledged(settings, &producer, letters.len(), name)?;
+    Ok(())
 }
 
 /// What a topic keeps.

@@ -2,8 +2,9 @@
 //!
 //! Its errors are taken as its documentation says: what may be retried is called again, for those calls go on where they
 //! were; what requires an abort is told as [`Fault::Abort`]; everything else, fatal or without a mark, ends the producer.
-//! Then another one takes over under the same name ([`Fault::Lost`]), unless it was another process that ended ours
-//! ([`Fault::Fenced`]) or a refusal that stays ([`Fault::Stop`]).
+//! Then another one is made under the same name ([`Fault::Lost`], or [`Fault::Fenced`] when the broker has shut ours out),
+//! unless it is a refusal that stays ([`Fault::Stop`]). While the broker is away no call takes longer than
+//! [`CALL_TIME`]: whoever calls decides whether to go on.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,13 +13,12 @@ use std::time::{Duration, Instant};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode as Code};
 use rdkafka::producer::{BaseProducer, Producer};
-use rdkafka::util::Timeout;
 use rdkafka::{Offset, TopicPartitionList};
 use relational::Position;
 
-use super::KafkaSettings;
-use super::topics::{ANSWER_TIME, partition_count, read_from};
-use super::wire::{ACKNOWLEDGE_TIME, Deliveries, send};
+use super::topics::{partition_count, read_from};
+use super::wire::{Deliveries, send};
+use super::{KafkaSettings, is_lasting};
 use crate::error::Error;
 use crate::exactly_once::{Fault, Transactions};
 use crate::partition::partition;
@@ -27,12 +27,19 @@ use crate::topics::TopicRecord;
 /// How long another attempt waits after a transaction was aborted.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// How long a call may take.
+const CALL_TIME: Duration = Duration::from_secs(10);
+
+/// How long a process that was shut out waits for the other one to say that it has begun.
+const OTHERS_TIME: Duration = Duration::from_millis(300);
+
 /// A transactional producer, and a reader of the topic of commits.
 pub struct KafkaTransactions {
     settings: KafkaSettings,
     reader: BaseConsumer,
     /// Partitions of each topic.
     partitions: BTreeMap<String, i32>,
+    has_taken_over: bool,
     /// Absent before the first take-over and after a failed one.
     producer: Option<BaseProducer<Deliveries>>,
     /// Records of the present transaction, and which of them is the entry in the topic of commits.
@@ -59,7 +66,7 @@ impl KafkaTransactions {
             let count = count(&settings, &reader, &name)?;
             partitions.insert(name, count);
         }
-        Ok(Self { settings, reader, partitions, producer: None, sent: 0, entry: None })
+        Ok(Self { settings, reader, partitions, has_taken_over: false, producer: None, sent: 0, entry: None })
     }
 
     fn producer(&self) -> Result<&BaseProducer<Deliveries>, Fault> {
@@ -72,7 +79,7 @@ impl KafkaTransactions {
         action: &str,
         call: impl Fn(&BaseProducer<Deliveries>) -> KafkaResult<()>,
     ) -> Result<(), Fault> {
-        let deadline = Instant::now() + ACKNOWLEDGE_TIME;
+        let deadline = Instant::now() + CALL_TIME;
         let producer = self.producer()?;
         loop {
             let Err(error) = call(producer) else { return Ok(()) };
@@ -107,7 +114,7 @@ impl KafkaTransactions {
     /// Waits for the acknowledgements. The client's own wait looks only every 100 ms; those that do not come are left to
     /// it.
     fn settle(&self) -> Result<(), Fault> {
-        let (producer, deadline) = (self.producer()?, Instant::now() + ANSWER_TIME);
+        let (producer, deadline) = (self.producer()?, Instant::now() + CALL_TIME);
         while producer.in_flight_count() > 0 && Instant::now() < deadline {
             producer.poll(Duration::from_millis(1));
         }
@@ -133,28 +140,21 @@ impl KafkaTransactions {
     }
 }
 
+/// Why a question was not answered.
+fn asked(error: Error) -> Fault {
+    if error.passes() { Fault::Lost(error.to_string()) } else { Fault::Stop(error) }
+}
+
 fn count(settings: &KafkaSettings, reader: &BaseConsumer, topic: &str) -> Result<i32, Error> {
     let count = partition_count(settings, reader, topic)?;
     Ok(i32::try_from(count).expect("Kafka counts partitions in i32"))
 }
 
-/// Whether another attempt would be refused in the same way.
-fn is_lasting(code: Code) -> bool {
-    matches!(
-        code,
-        Code::TransactionalIdAuthorizationFailed
-            | Code::ClusterAuthorizationFailed
-            | Code::TopicAuthorizationFailed
-            | Code::GroupAuthorizationFailed
-            | Code::InvalidTransactionTimeout
-            | Code::UnsupportedFeature
-            | Code::MessageSizeTooLarge
-            | Code::InvalidRecord
-    )
-}
-
 impl Transactions for KafkaTransactions {
     fn take_over(&mut self) -> Result<(), Fault> {
+        if std::mem::replace(&mut self.has_taken_over, true) {
+            std::thread::sleep(OTHERS_TIME);
+        }
         // The old one first: its records must not be on their way any more.
         self.producer = None;
         let mut config = self.settings.producer();
@@ -165,12 +165,12 @@ impl Transactions for KafkaTransactions {
             Fault::Stop(self.settings.refused("make a transactional producer", reason))
         })?;
         self.producer = Some(producer);
-        let taken = self.patiently("begin to publish", |producer| producer.init_transactions(ANSWER_TIME));
+        let taken = self.patiently("begin to publish", |producer| producer.init_transactions(CALL_TIME));
         taken.inspect_err(|_| self.producer = None)
     }
 
     fn committed(&mut self, from: Option<i64>, limit: usize) -> Result<Vec<(i64, Vec<u8>)>, Fault> {
-        read_from(&self.settings, &self.reader, &self.settings.topics.commits(), from, limit).map_err(Fault::Stop)
+        read_from(&self.settings, &self.reader, &self.settings.topics.commits(), from, limit).map_err(asked)
     }
 
     fn begin(&mut self) -> Result<(), Fault> {
@@ -183,7 +183,7 @@ impl Transactions for KafkaTransactions {
         let count = match self.partitions.get(&record.topic) {
             Some(count) => *count,
             None => {
-                let count = count(&self.settings, &self.reader, &record.topic).map_err(Fault::Stop)?;
+                let count = count(&self.settings, &self.reader, &record.topic).map_err(asked)?;
                 self.partitions.insert(record.topic.clone(), count);
                 count
             }
@@ -219,12 +219,16 @@ impl Transactions for KafkaTransactions {
         // While the broker still ends the transaction before, records are tried again every 20 ms, offsets every 100.
         self.settle()?;
         let group = self.reader.group_metadata().expect("the reader has a group");
-        self.patiently("send positions", |producer| producer.send_offsets_to_transaction(&offsets, &group, ANSWER_TIME))
+        self.patiently("send positions", |producer| producer.send_offsets_to_transaction(&offsets, &group, CALL_TIME))
+    }
+
+    fn tells_positions(&self) -> bool {
+        self.settings.group.is_some()
     }
 
     fn commit(&mut self) -> Result<Option<i64>, Fault> {
         self.settle()?;
-        let committed = self.patiently("commit a transaction", |producer| producer.commit_transaction(Timeout::Never));
+        let committed = self.patiently("commit a transaction", |producer| producer.commit_transaction(CALL_TIME));
         let entry = self.delivered()?;
         committed?;
         if self.entry.is_some() && entry.is_none() {
@@ -242,7 +246,7 @@ impl Transactions for KafkaTransactions {
                     producer.poll(Duration::from_millis(10));
                 }
             });
-            let aborted = self.patiently("abort a transaction", |producer| producer.abort_transaction(Timeout::Never));
+            let aborted = self.patiently("abort a transaction", |producer| producer.abort_transaction(CALL_TIME));
             done.store(true, Ordering::Relaxed);
             aborted
         });

@@ -81,28 +81,28 @@ pub(super) fn send(
     }
 }
 
-/// Waits until `count` records are acknowledged.
+/// Waits until `count` records are acknowledged. Returns the offset of the one that was acknowledged last.
 pub(super) fn acknowledged(
     settings: &KafkaSettings,
     producer: &BaseProducer<Deliveries>,
     count: usize,
     name: impl Fn(usize) -> String,
-) -> Result<(), Error> {
+) -> Result<Option<i64>, Error> {
     let deadline = Instant::now() + ACKNOWLEDGE_TIME;
-    let mut done = 0;
+    let (mut done, mut last) = (0, None);
     loop {
         for delivered in producer.context().take() {
             done += 1;
             let action = || format!("send a record to {}", name(delivered.index));
-            delivered.offset.map_err(|error| settings.failed(action(), &error))?;
+            last = Some(delivered.offset.map_err(|error| settings.failed(action(), &error))?);
         }
         if done >= count {
-            return Ok(());
+            return Ok(last);
         }
         if Instant::now() >= deadline {
             let reason = format!("{} of {count} records not acknowledged in {ACKNOWLEDGE_TIME:?}", count - done);
             let action = format!("send records to {}", name(done));
-            return Err(Error::Kafka { action, brokers: settings.brokers.clone(), reason });
+            return Err(Error::Kafka { action, brokers: settings.brokers.clone(), reason, passes: true });
         }
         producer.poll(Duration::from_millis(1));
     }
