@@ -337,10 +337,13 @@ impl Source for KafkaSource {
         Ok(delivery)
     }
 
+    fn reads(&self, position: &Position) -> bool {
+        self.partitions.contains(&(Arc::clone(&position.topic), position.partition))
+    }
+
     fn report(&mut self, positions: &[Position]) -> Result<(), Error> {
         let mut offsets = TopicPartitionList::with_capacity(positions.len());
-        let ours = |position: &&Position| self.partitions.contains(&(Arc::clone(&position.topic), position.partition));
-        for position in positions.iter().filter(ours) {
+        for position in positions.iter().filter(|position| self.reads(position)) {
             let added =
                 offsets.add_partition_offset(&position.topic, position.partition, Offset::Offset(position.offset));
             added.map_err(|error| fault(&position.to_string(), &error))?;

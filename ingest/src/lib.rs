@@ -56,6 +56,12 @@ pub trait Source: Send {
     /// When the source cannot be read. A record that cannot be understood is a dead letter, not an error.
     fn poll(&mut self, limit: usize, wait: Duration) -> Result<Delivery, Error>;
 
+    /// Whether it reads on from this position, which another source or a topic that is gone may have left in the store.
+    fn reads(&self, position: &Position) -> bool {
+        let _ = position;
+        true
+    }
+
     /// Tells whoever watches from outside how far the store is: for Kafka the consumer group, so that tools show the
     /// lag. Information only; the source never reads it. Positions of other sources are passed over.
     ///

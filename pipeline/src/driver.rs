@@ -113,6 +113,9 @@ impl Driver {
             }
         }
         source.seek(&store.positions())?;
+        // A process before may have been killed between the store's commit and the telling.
+        let known = store.positions().into_iter().filter(|position| source.reads(position));
+        let moved = known.map(|position| ((position.topic, position.partition), position.offset)).collect();
         let sink_tells = sink.as_ref().is_some_and(|sink| sink.tells_positions());
         Ok(Self {
             engine,
@@ -122,7 +125,7 @@ impl Driver {
             counts: Counts::default(),
             waiting: None,
             sink_tells,
-            moved: BTreeMap::new(),
+            moved,
             names: metrics::Names::new(world),
         })
     }

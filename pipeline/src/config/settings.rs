@@ -245,4 +245,3 @@ fn check_device(document: &Document, text: &str) -> Result<Device, ConfigError> 
     }
     Ok(device)
 }
-
