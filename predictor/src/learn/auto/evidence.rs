@@ -4,11 +4,11 @@ use relational::Prediction;
 
 use super::super::examples::Targets;
 use super::super::fitted::Estimate;
-use super::super::metrics::{auroc, count};
+use super::super::metrics::{auroc, count, pinball_of};
 
 /// Probabilities count as at least this before their logarithm is taken.
 const SHARE_MIN: f64 = 1e-7;
-/// Errors below this share of the typical one are smoothed, so that the loss has a gradient.
+/// Errors below this share of the scale are smoothed, so that the loss has a gradient.
 const SMOOTH_SHARE: f64 = 1e-2;
 
 /// Held-out answers, per expert one for each example.
@@ -20,14 +20,15 @@ pub(super) struct Evidence {
     weights: Vec<f64>,
     /// How many outcomes of the population these say as much as.
     outcomes: f64,
-    /// A typical loss, for numbers.
+    /// For numbers the mean quantile loss of the best expert. In this unit a loss counts as nats: those of an asymmetric
+    /// Laplace distribution whose scale is the likeliest.
     scale: f64,
 }
 
 /// How good a mix was at past points.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Judged {
-    /// Log loss in nats, or the quantile loss in typical errors.
+    /// Log loss in nats, or the quantile loss over that of the best expert.
     pub(super) loss: f64,
     /// Of a binary target that came out both ways.
     pub(super) auroc: Option<f64>,
@@ -64,11 +65,13 @@ impl Evidence {
         };
         let scale = match &targets {
             Targets::Numbers(numbers) => {
-                let errors = answers.iter().map(|given| {
-                    let errors = given.iter().zip(numbers).map(|(quantiles, number)| (quantiles[4] - number).abs());
-                    errors.sum::<f64>() / count(numbers.len())
+                let losses = answers.iter().map(|given| {
+                    let losses = given.iter().zip(numbers).map(|(quantiles, number)| {
+                        pinball_of(quantiles.as_slice().try_into().expect("quantiles are nine"), *number)
+                    });
+                    losses.sum::<f64>() / examples
                 });
-                errors.fold(f64::INFINITY, f64::min).max(f64::MIN_POSITIVE.sqrt())
+                losses.fold(f64::INFINITY, f64::min).max(f64::MIN_POSITIVE.sqrt())
             }
             _ => 1.0,
         };
@@ -98,7 +101,7 @@ impl Evidence {
     }
 
     /// The mean loss of the mix with these weights, and its gradient by the weights: log loss in nats, or the quantile
-    /// loss in typical errors. Convex.
+    /// loss over that of the best expert. Convex.
     pub(super) fn loss(&self, weights: &[f64], gradient: &mut [f64]) -> f64 {
         gradient.fill(0.0);
         let examples = count(self.targets.len());
