@@ -31,8 +31,8 @@ pub use exactly_once::{ExactlyOnce, Fault, Transactions};
 pub use json::key_text;
 pub use json_lines::JsonLines;
 pub use kafka::{
-    KafkaSettings, KafkaSink, KafkaTransactions, Retention, StoredDeadLetter, create_topics, read_dead_letters,
-    send_back,
+    KafkaSettings, KafkaSink, KafkaTransactions, Retention, StoredDeadLetter, StoredScore, create_topics,
+    read_dead_letters, read_scores, send_back,
 };
 pub use memory::Memory;
 pub use outgoing::Outgoing;

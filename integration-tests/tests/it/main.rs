@@ -5,6 +5,7 @@ mod debezium_records; // real captures, decoded
 mod docs; // what the documentation shows is true: configs, commands
 mod evolution; // the schema changes while the program runs
 mod files; // where the repository's files are
+mod kafka_audit; // what was published there, made again
 mod kafka_exactly_once; // scores in transactions of that broker
 mod kafka_kills; // the program against that broker, killed again and again
 mod kafka_others; // a second process, and a broker that is away

@@ -16,7 +16,7 @@ pub struct Audit {
     /// Scores of this task only.
     #[arg(long, value_name = "NAME")]
     pub task: Option<String>,
-    /// The file of scores as JSON lines, instead of the config's sink.
+    /// A file of scores as JSON lines, instead of what the config's sink wrote (its topics, or its file of JSON lines).
     #[arg(long, value_name = "FILE")]
     pub scores: Option<PathBuf>,
     /// How many scores at most.

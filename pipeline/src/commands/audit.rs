@@ -14,19 +14,14 @@ use crate::cli::{Audit, Format};
 use crate::config::SinkSettings;
 use crate::output::{self, count};
 use crate::scorer::{Bounds, Scorer};
-use crate::world::{Failure, World};
+use crate::world::{Failure, World, sink_settings};
 
 /// Scores that differ, or that cannot be made again, which are shown.
 const SHOWN: usize = 10;
 
 pub(super) fn audit(arguments: &Audit) -> Result<(), Failure> {
     let world = World::load(&arguments.common)?;
-    let file = match (&arguments.scores, &world.settings.sink) {
-        (Some(file), _) => file.clone(),
-        (None, SinkSettings::JsonLines(file)) if file != Path::new("-") => file.clone(),
-        _ => return Err(Failure::Usage("--scores: the config's sink is no file of JSON lines; name one".into())),
-    };
-    let lines = sample(&file, arguments)?;
+    let lines = sample(&world, arguments)?;
     let store = world.open_store(false)?;
     let scorer = |plan| Scorer::new(Arc::clone(&store), Arc::clone(plan), Bounds::default());
     let scorers: BTreeMap<&str, Scorer> =
@@ -46,26 +41,81 @@ pub(super) fn audit(arguments: &Audit) -> Result<(), Failure> {
     report(arguments, &findings)
 }
 
-/// The same lines whatever their order: those whose ids hash lowest.
-fn sample(file: &Path, arguments: &Audit) -> Result<Vec<Json>, Failure> {
+/// Published scores as lines of a JSON-lines sink, from the file that is asked for or from where the config's sink wrote
+/// them; in their order there, so that each context is fitted once.
+fn sample(world: &World, arguments: &Audit) -> Result<Vec<Json>, Failure> {
+    let mut lot = Lot { arguments, lowest: BinaryHeap::new(), offered: 0 };
+    match (&arguments.scores, &world.settings.sink) {
+        (Some(file), _) => read_file(file, &mut lot)?,
+        (None, SinkSettings::JsonLines(file)) if file != Path::new("-") => read_file(file, &mut lot)?,
+        (None, SinkSettings::Kafka(output)) => read_topics(&sink_settings(&world.settings, output), &mut lot)?,
+        _ => {
+            return Err(Failure::Usage(
+                "--scores: the sink's scores cannot be read back; name a file of JSON lines".into(),
+            ));
+        }
+    }
+    Ok(lot.drawn())
+}
+
+fn read_file(file: &Path, lot: &mut Lot<'_>) -> Result<(), Failure> {
     let named = |error: &dyn std::fmt::Display| std::io::Error::other(format!("{}: {error}", file.display()));
-    let mut lowest: BinaryHeap<(u64, u64, String)> = BinaryHeap::new();
     for (number, line) in (1_u64..).zip(BufReader::new(File::open(file).map_err(|error| named(&error))?).lines()) {
         let line = line.map_err(|error| named(&error))?;
         let json: Json = serde_json::from_str(&line).map_err(|error| named(&format!("line {number}: {error}")))?;
-        let is_asked = arguments.task.as_ref().is_none_or(|task| json["task"] == **task);
-        if is_asked && !json["value"].is_null() {
-            let place = xxh3_64_with_seed(json["id"].as_str().unwrap_or_default().as_bytes(), arguments.seed);
-            lowest.push((place, number, line));
-            if lowest.len() > arguments.sample {
-                lowest.pop();
+        lot.offer(json);
+    }
+    Ok(())
+}
+
+fn read_topics(settings: &sinks::KafkaSettings, lot: &mut Lot<'_>) -> Result<(), Failure> {
+    let asked = |task: &String| lot.arguments.task.as_ref().is_none_or(|asked| asked == task);
+    let topics = settings.topics.scores.iter().filter(|(task, _)| asked(task));
+    let topics = topics.map(|(task, topic)| (task.clone(), topic.clone())).collect();
+    let mut unreadable = None;
+    sinks::read_scores(settings, &topics, |stored| {
+        let Some(value) = &stored.value else { return };
+        let read = |bytes: &[u8]| serde_json::from_slice::<Json>(bytes);
+        match (read(&stored.key), read(value)) {
+            (Ok(key), Ok(value)) => {
+                lot.offer(json!({ "id": stored.id, "task": stored.task, "key": key, "value": value }));
+            }
+            (Err(error), _) | (_, Err(error)) => {
+                unreadable.get_or_insert_with(|| format!("{}: no score: {error}", stored.position));
             }
         }
+    })?;
+    unreadable.map_or(Ok(()), |reason| Err(std::io::Error::other(reason).into()))
+}
+
+/// The same scores whatever their order: those whose ids hash lowest.
+struct Lot<'a> {
+    arguments: &'a Audit,
+    lowest: BinaryHeap<(u64, u64, String)>,
+    offered: u64,
+}
+
+impl Lot<'_> {
+    fn offer(&mut self, line: Json) {
+        let is_asked = self.arguments.task.as_ref().is_none_or(|task| line["task"] == **task);
+        if !is_asked || line["value"].is_null() {
+            return;
+        }
+        self.offered += 1;
+        let place = xxh3_64_with_seed(line["id"].as_str().unwrap_or_default().as_bytes(), self.arguments.seed);
+        if self.lowest.len() < self.arguments.sample || self.lowest.peek().is_some_and(|highest| place < highest.0) {
+            self.lowest.push((place, self.offered, line.to_string()));
+        }
+        if self.lowest.len() > self.arguments.sample {
+            self.lowest.pop();
+        }
     }
-    let mut lines = lowest.into_vec();
-    // In the order of the file, so that each context is fitted once.
-    lines.sort_by_key(|(_, number, _)| *number);
-    Ok(lines.into_iter().map(|(.., line)| serde_json::from_str(&line).expect("it was read before")).collect())
+
+    fn drawn(self) -> Vec<Json> {
+        let mut drawn = self.lowest.into_vec();
+        drawn.sort_by_key(|(_, number, _)| *number);
+        drawn.into_iter().map(|(.., line)| serde_json::from_str(&line).expect("it was JSON before")).collect()
+    }
 }
 
 fn report(arguments: &Audit, findings: &[(Json, Finding)]) -> Result<(), Failure> {

@@ -1,6 +1,7 @@
 //! Kafka: how its brokers are reached. Only the files of this folder name rdkafka.
 
 mod at_least_once;
+mod scores;
 mod topics;
 mod transactions;
 mod wire;
@@ -10,6 +11,7 @@ use rdkafka::consumer::BaseConsumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
 pub use self::at_least_once::KafkaSink;
+pub use self::scores::{StoredScore, read_scores};
 pub use self::topics::{Retention, StoredDeadLetter, create_topics, read_dead_letters, send_back};
 pub use self::transactions::KafkaTransactions;
 use crate::Topics;
