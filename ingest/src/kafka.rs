@@ -5,6 +5,7 @@
 
 mod client;
 mod merge;
+mod refusal;
 mod settings;
 
 use std::collections::BTreeMap;
@@ -252,6 +253,10 @@ impl KafkaSource {
                 };
                 Err(lost(&what, next, low, high))
             }
+            Some(Code::Authentication | Code::SSL) => match self.consumer.context().refusal() {
+                Some(refusal) => Err(fault(&what, &refusal)),
+                None => Ok(()),
+            },
             _ if is_lasting(error) => {
                 Err(fault(&what, &format!("{error}; check the credentials in `source.options` and the broker's rules")))
             }

@@ -231,6 +231,7 @@ impl World {
             SinkSettings::JsonLines(path) => json_lines(path, &self.settings.app.name, id, sync)?,
             SinkSettings::Parquet(path) => Box::new(ParquetSink::open(path, id, sync)?),
             SinkSettings::Kafka(output) => {
+                sink_topics(&self.settings, output)?;
                 let kafka = sink_settings(&self.settings, output);
                 match output.delivery {
                     Mode::ExactlyOnce => {
@@ -272,9 +273,21 @@ pub(crate) fn sink_settings(settings: &Settings, output: &KafkaOutput) -> sinks:
             scores: settings.tasks.iter().map(|task| (task.name.clone(), task.topic.clone())).collect(),
         },
         brokers: output.brokers.clone(),
-        options: output.options.clone(),
+        options: output.options.to_vec(),
         group: reads_there.then(|| own_group.unwrap_or_else(|| settings.app.name.clone())),
     }
+}
+
+/// The topics that the sink's brokers show us. Who is not let in is told so at once, and why.
+///
+/// # Errors
+///
+/// When no broker answers in time or lets us in, or a setting is wrong.
+pub(crate) fn sink_topics(settings: &Settings, output: &KafkaOutput) -> Result<Vec<String>, Failure> {
+    let mut kafka = KafkaSettings::new(output.brokers.clone(), Vec::new(), settings.app.name.clone());
+    kafka.options = output.options.iter().cloned().collect();
+    kafka.section = "sink";
+    Ok(KafkaSource::topics(&kafka)?)
 }
 
 /// JSON lines to a file, or to standard output for `-`.

@@ -9,29 +9,41 @@ use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
-use rdkafka::metadata::MetadataTopic;
+use rdkafka::metadata::{Metadata, MetadataTopic};
 use relational::EventTime;
 
+use super::refusal::refusal;
 use super::settings::{KafkaSettings, Selection};
 use super::{KafkaSource, PAUSE, Partition, at, fault};
 use crate::Error;
 use crate::decode::{OwnedRecord, Tables};
 use crate::learning::Sample;
 
+/// How long the first of several questions for the same waits; each further one waits twice as long.
+const FIRST_ATTEMPT: Duration = Duration::from_secs(1);
+
 pub(super) type Client = BaseConsumer<Log>;
 
 /// A client; without partitions to read it only answers questions.
 pub(super) fn client(settings: &KafkaSettings, partitions: Option<usize>) -> Result<Arc<Client>, Error> {
     let mut config = ClientConfig::new();
-    for (name, value) in settings.client(partitions.unwrap_or(1))? {
+    let options = match partitions {
+        Some(partitions) => settings.client(partitions)?,
+        None => settings.connection(),
+    };
+    for (name, value) in options {
         config.set(name, value);
     }
-    if partitions.is_none() {
-        // A client without a group closes at once.
-        config.remove("group.id");
-    }
-    let client: KafkaResult<Client> = config.create_with_context(Log::default());
-    client.map(Arc::new).map_err(|error| fault("settings", &format!("{error}; see `source.options`")))
+    let section = settings.section;
+    let client: KafkaResult<Client> = config.create_with_context(Log::of(section));
+    client.map(Arc::new).map_err(|error| {
+        let reason = match error {
+            // Without the value, which may be secret.
+            KafkaError::ClientConfig(_, reason, name, _) => format!("`{name}`: {reason}"),
+            other => other.to_string(),
+        };
+        fault("settings", &format!("{reason}; see `{section}.options`"))
+    })
 }
 
 /// The partitions of all topics that are asked for, in order.
@@ -44,20 +56,7 @@ pub(super) fn discover(
     let what = format!("brokers `{}`", settings.brokers);
     let deadline = Instant::now() + timeout;
     let metadata = loop {
-        let metadata = match client.fetch_metadata(None, deadline.saturating_duration_since(Instant::now())) {
-            Ok(metadata) => metadata,
-            // A broker that goes away in the midst of a question fails it at once.
-            Err(error) if !is_lasting(&error) && Instant::now() < deadline => {
-                std::thread::sleep(PAUSE);
-                continue;
-            }
-            Err(error) => {
-                let failure = failure(client).map_or_else(|| error.to_string(), |told| format!("{error}: {told}"));
-                let reason =
-                    format!("no answer within {timeout:?} ({failure}); check `source.brokers` and `source.options`");
-                return Err(fault(&what, &reason));
-            }
-        };
+        let metadata = metadata(client, settings, timeout)?;
         // A topic may be listed before its partitions are: taken so, it would count as read to its end.
         let wanted = |topic: &&MetadataTopic| selection.contains(topic.name());
         match metadata.topics().iter().filter(wanted).find(|topic| topic.partitions().is_empty()) {
@@ -93,13 +92,39 @@ pub(super) fn discover(
     Ok(partitions)
 }
 
-/// Why the client has no connection, which a time-out does not say: it waits in the client's queue among other news.
-fn failure(client: &Client) -> Option<String> {
-    let heard = || client.context().failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    (0..20).find_map(|_| {
-        drop(client.poll(Duration::from_millis(50)));
-        heard()
-    })
+/// What the brokers tell of their topics. A refusal that stays ends the wait.
+fn metadata(client: &Client, settings: &KafkaSettings, timeout: Duration) -> Result<Metadata, Error> {
+    let (what, deadline) = (format!("brokers `{}`", settings.brokers), Instant::now() + timeout);
+    let mut attempt = FIRST_ATTEMPT;
+    loop {
+        let remaining = deadline.saturating_duration_since(Instant::now());
+        let error = match client.fetch_metadata(None, remaining.min(attempt)) {
+            Ok(metadata) => return Ok(metadata),
+            Err(error) => error,
+        };
+        attempt = attempt.saturating_mul(2);
+        // Why there is no connection waits in the client's queue, among other news.
+        for _ in 0..20 {
+            drop(client.poll(Duration::ZERO));
+        }
+        if let Some(refusal) = client.context().refusal() {
+            return Err(fault(&what, &refusal));
+        }
+        if Instant::now() >= deadline {
+            let failure = heard(&client.context().failure);
+            let failure = failure.map_or_else(|| error.to_string(), |failure| format!("{error}: {failure}"));
+            let section = settings.section;
+            let reason =
+                format!("no answer within {timeout:?} ({failure}); check `{section}.brokers` and `{section}.options`");
+            return Err(fault(&what, &reason));
+        }
+        // The client may fail without a wait of its own.
+        std::thread::sleep(PAUSE);
+    }
+}
+
+fn heard(text: &Mutex<Option<String>>) -> Option<String> {
+    text.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
 impl KafkaSource {
@@ -147,8 +172,7 @@ impl KafkaSource {
     /// When no broker answers in time or lets us in, or a setting is wrong.
     pub fn topics(settings: &KafkaSettings) -> Result<Vec<String>, Error> {
         let client = client(settings, None)?;
-        let metadata = client.fetch_metadata(None, settings.connect_timeout);
-        let metadata = metadata.map_err(|error| fault(&format!("brokers `{}`", settings.brokers), &error))?;
+        let metadata = metadata(&client, settings, settings.connect_timeout)?;
         Ok(metadata.topics().iter().map(|topic| topic.name().to_owned()).collect())
     }
 }
@@ -187,13 +211,26 @@ pub(super) fn record(message: &BorrowedMessage<'_>, partition: &Partition) -> Ow
 /// What the client says of itself goes to the log; trouble is told once, and once more when it is over.
 #[derive(Debug, Default)]
 pub(super) struct Log {
+    /// The config's section that the client is made from.
+    section: &'static str,
     /// Since when there is trouble: what was told of it.
     trouble: Mutex<Option<String>>,
     /// The last failure that the library logged.
     failure: Mutex<Option<String>>,
+    /// The last refusal that will not pass by itself.
+    refusal: Mutex<Option<String>>,
 }
 
 impl Log {
+    fn of(section: &'static str) -> Self {
+        Self { section, ..Self::default() }
+    }
+
+    /// The last refusal that will not pass by itself.
+    pub(super) fn refusal(&self) -> Option<String> {
+        heard(&self.refusal)
+    }
+
     pub(super) fn recovered(&self) {
         if let Some(trouble) = self.trouble.lock().unwrap_or_else(PoisonError::into_inner).take() {
             tracing::info!("kafka answers again after: {trouble}");
@@ -211,6 +248,11 @@ impl ClientContext for Log {
 
     fn error(&self, error: KafkaError, reason: &str) {
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF) {
+            return;
+        }
+        if let Some(refusal) = refusal(&error, reason, self.section) {
+            // Whoever waits for an answer ends with it.
+            *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(refusal);
             return;
         }
         let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);

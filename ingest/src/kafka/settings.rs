@@ -1,6 +1,7 @@
 //! How to reach a broker, and what to read there.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use regex_lite::Regex;
@@ -17,7 +18,7 @@ const FIXED: [(&str, &str, &str); 5] = [
 ];
 
 /// Which broker, which topics.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct KafkaSettings {
     /// `host:port` of one or several brokers, separated by commas.
     pub brokers: String,
@@ -27,14 +28,25 @@ pub struct KafkaSettings {
     pub own: Vec<String>,
     /// The application's name: the consumer group that positions are reported to, and the start of the client's name.
     pub application: String,
-    /// Any librdkafka setting.
+    /// Any librdkafka setting. Values may be secret and are never printed.
     pub options: BTreeMap<String, String>,
+    /// The config's section that all this is from, for messages.
+    pub section: &'static str,
     /// How long to wait for a first answer.
     pub connect_timeout: Duration,
     /// How often to look for new partitions, and for new topics that match a pattern.
     pub refresh_interval: Duration,
     /// Bytes of records that may wait in the client, over all partitions.
     pub buffer_bytes: u64,
+}
+
+impl fmt::Debug for KafkaSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let options: Vec<&String> = self.options.keys().collect();
+        let mut shown = f.debug_struct("KafkaSettings");
+        shown.field("brokers", &self.brokers).field("topics", &self.topics).field("options", &options);
+        shown.finish_non_exhaustive()
+    }
 }
 
 impl KafkaSettings {
@@ -47,10 +59,20 @@ impl KafkaSettings {
             own: Vec::new(),
             application: application.into(),
             options: BTreeMap::new(),
+            section: "source",
             connect_timeout: Duration::from_secs(30),
             refresh_interval: Duration::from_secs(30),
             buffer_bytes: 64 << 20,
         }
+    }
+
+    /// The librdkafka settings for asking questions.
+    pub(super) fn connection(&self) -> BTreeMap<String, String> {
+        let client = format!("{}-{}-0", self.application, self.section);
+        let mut options =
+            BTreeMap::from([("bootstrap.servers".into(), self.brokers.clone()), ("client.id".into(), client)]);
+        options.extend(self.options.clone());
+        options
     }
 
     /// The librdkafka settings for reading `partitions` partitions.
@@ -63,14 +85,12 @@ impl KafkaSettings {
         let share = self.buffer_bytes / 1024 / u64::try_from(partitions.max(1)).unwrap_or(u64::MAX);
         let mut options: BTreeMap<String, String> = BTreeMap::new();
         let mut set = |name: &str, value: String| options.insert(name.to_owned(), value);
-        set("bootstrap.servers", self.brokers.clone());
         set("group.id", self.application.clone());
-        set("client.id", format!("{}-source-0", self.application));
         set("isolation.level", "read_committed".to_owned());
         set("queued.max.messages.kbytes", share.clamp(256, 16 << 10).to_string());
         // A partition's end is told by an empty answer: this is how long the broker waits before it gives one.
         set("fetch.wait.max.ms", "100".to_owned());
-        options.extend(self.options.clone());
+        options.extend(self.connection());
         for (name, value, reason) in FIXED {
             if let Some(other) = options.insert(name.to_owned(), value.to_owned()).filter(|other| other != value) {
                 return Err(Error::Kafka {
@@ -143,6 +163,27 @@ mod tests {
         settings.options.insert("enable.auto.commit".into(), "true".into());
         let refused = settings.client(1).expect_err("contradiction").to_string();
         assert!(refused.contains("`enable.auto.commit` = `true`"), "{refused}");
+    }
+
+    #[test]
+    fn tokens_of_an_identity_provider_are_asked_for_by_the_client() {
+        let options = [
+            ("security.protocol", "SASL_SSL"),
+            ("sasl.mechanism", "OAUTHBEARER"),
+            ("sasl.oauthbearer.method", "oidc"),
+            ("sasl.oauthbearer.client.id", "foreshore"),
+            ("sasl.oauthbearer.client.secret", "hunter2"),
+            ("sasl.oauthbearer.scope", "kafka"),
+            ("sasl.oauthbearer.token.endpoint.url", "https://id.example/token"),
+        ];
+        let mut settings = settings(&["a"]);
+        settings.options.extend(options.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        let passed = settings.client(1).expect("valid");
+        for (name, value) in options {
+            assert_eq!(passed[name], value);
+        }
+        assert!(!format!("{settings:?}").contains("hunter2"), "values are not printed");
+        super::super::client::client(&settings, None).expect("the library was built to ask for tokens");
     }
 
     #[test]

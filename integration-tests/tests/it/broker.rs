@@ -1,6 +1,7 @@
 //! One real Kafka broker for all tests that want one: started by the first, gone when the process is.
 
 use std::net::TcpListener;
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,6 +25,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A broker of our own.
 pub(crate) struct Broker {
     port: u16,
+    /// Of user `foreshore`, on the listener that takes SASL over TLS only, where there is one.
+    password: Option<&'static str>,
 }
 
 /// What a test writes.
@@ -51,9 +54,26 @@ pub(crate) fn shared() -> &'static Broker {
 impl Broker {
     /// Starts one more, for a test that stops it.
     pub(crate) fn start() -> Self {
-        let broker = Self { port: free_port() };
+        let broker = Self { port: free_port(), password: None };
         broker.resume();
         broker
+    }
+
+    /// Starts one more, which lets user `foreshore` in over TLS too.
+    pub(crate) fn start_secure(password: &'static str) -> Self {
+        let broker = Self { port: free_port(), password: Some(password) };
+        broker.resume();
+        broker
+    }
+
+    /// `host:port` of the listener that takes SASL over TLS only.
+    pub(crate) fn secure_address(&self) -> String {
+        format!("127.0.0.1:{}", self.port + 2)
+    }
+
+    /// The certificate of the authority that vouches for it.
+    pub(crate) fn authority(&self) -> PathBuf {
+        root().join(format!(".services/kafka/{}/tls/ca.pem", self.port))
     }
 
     /// `host:port`.
@@ -74,7 +94,9 @@ impl Broker {
     /// Starts it again, on the same port and data.
     pub(crate) fn resume(&self) {
         let process = std::process::id().to_string();
-        self.script(&["start", &self.port.to_string(), "--until-exit-of", &process]);
+        let (port, secure) = (self.port.to_string(), self.password.map(|_| "--secure"));
+        let arguments = ["start", port.as_str(), "--until-exit-of", process.as_str()];
+        self.script(&arguments.into_iter().chain(secure).collect::<Vec<_>>());
     }
 
     pub(crate) fn create_topic(&self, name: &str, partitions: i32) {
@@ -178,8 +200,9 @@ impl Broker {
     }
 
     fn script(&self, arguments: &[&str]) {
-        let output =
-            Command::new(root().join("scripts/services/kafka")).args(arguments).output().expect("the script runs");
+        let mut script = Command::new(root().join("scripts/services/kafka"));
+        let output = script.args(arguments).envs(self.password.map(|password| ("KAFKA_PASSWORD", password))).output();
+        let output = output.expect("the script runs");
         assert!(output.status.success(), "kafka {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     }
 }
@@ -205,12 +228,13 @@ pub(crate) fn process() -> ProcessId {
     ProcessId(DRAWN.fetch_add(1, Ordering::Relaxed))
 }
 
-/// A free port whose successor is free too: the broker listens on both.
+/// A free port whose two successors are free too: the broker listens on all of them.
 pub(crate) fn free_port() -> u16 {
     let free = || {
         let port = TcpListener::bind("127.0.0.1:0").ok()?.local_addr().ok()?.port();
-        let both = port < 65_535 && TcpListener::bind(("127.0.0.1", port + 1)).is_ok();
-        both.then_some(port)
+        let is_free =
+            |next: u16| port.checked_add(next).is_some_and(|port| TcpListener::bind(("127.0.0.1", port)).is_ok());
+        (is_free(1) && is_free(2)).then_some(port)
     };
-    (0..100).find_map(|_| free()).expect("two neighbouring ports are free")
+    (0..100).find_map(|_| free()).expect("three neighbouring ports are free")
 }

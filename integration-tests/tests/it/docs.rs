@@ -33,6 +33,20 @@ fn every_config_in_the_documentation_is_accepted() {
 }
 
 #[test]
+fn every_config_file_is_accepted() {
+    let mut findings = Vec::new();
+    let paths = files("configs", &[".toml"]);
+    assert!(paths.len() > 3, "{paths:?}");
+    for path in paths.into_iter().filter(|path| !path.ends_with("default.toml")) {
+        let document = Document { file: path.clone(), text: text(&path) };
+        if let Err(error) = parse(document, []) {
+            findings.push(format!("{}: {error}", path.display()));
+        }
+    }
+    none(&findings);
+}
+
+#[test]
 fn every_command_in_the_documentation_exists() {
     let mut findings = Vec::new();
     let mut seen = 0;

@@ -21,4 +21,5 @@ mod postgres_to_scores; // from that database to the scores
 mod program; // the program as a user runs it
 mod registry; // records whose schemas are in a registry
 mod report; // the report of a backtest in a real browser
+mod secured; // a broker that lets in only whom it knows
 mod tidy; // rules of the house that no compiler keeps

@@ -9,11 +9,12 @@ use tempfile::TempDir;
 /// A folder with a config, and the program that is started there.
 pub(crate) struct Program {
     folder: TempDir,
+    variables: Vec<(&'static str, String)>,
 }
 
 impl Program {
     pub(crate) fn new(config: &str) -> Self {
-        let program = Self { folder: tempfile::tempdir().expect("a temporary folder") };
+        let program = Self { folder: tempfile::tempdir().expect("a temporary folder"), variables: Vec::new() };
         program.configure(config);
         program
     }
@@ -21,6 +22,12 @@ impl Program {
     /// Sets another config for what is started from now on.
     pub(crate) fn configure(&self, config: &str) {
         fs::write(self.folder.path().join("foreshore.toml"), config).expect("a file in the temporary folder");
+    }
+
+    /// Sets an environment variable for what is started from now on.
+    pub(crate) fn set(&mut self, name: &'static str, value: &str) {
+        self.variables.retain(|(other, _)| *other != name);
+        self.variables.push((name, value.to_owned()));
     }
 
     /// The folder that it is started in.
@@ -38,6 +45,20 @@ impl Program {
     /// What the program that was started last has said on standard error.
     pub(crate) fn said(&self) -> String {
         fs::read_to_string(self.folder.path().join("said")).unwrap_or_default()
+    }
+
+    /// Starts it; what it says goes to a file in its folder.
+    pub(crate) fn start_with_log(&self, arguments: &[&str], log: &str) -> Child {
+        let file = fs::File::create(self.folder.path().join(log)).expect("a file in the temporary folder");
+        let mut command = self.command(arguments);
+        command.stdout(Stdio::null()).stderr(file).spawn().expect("the program starts")
+    }
+
+    /// Runs it to its end, however that is, and returns whether it went well, and all that it says.
+    pub(crate) fn says(&self, arguments: &[&str]) -> (bool, String) {
+        let output = self.command(arguments).output().expect("the program starts");
+        let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).expect("UTF-8"));
+        (output.status.success(), text.concat())
     }
 
     /// Runs it to its end, and returns what it prints.
@@ -59,6 +80,7 @@ impl Program {
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(binary());
         command.current_dir(self.folder.path()).args(arguments);
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command
     }
 }

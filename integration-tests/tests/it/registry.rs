@@ -1,7 +1,7 @@
 //! Records whose schemas are in a registry: what it answers, what it does not, and what records become of it.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -31,7 +31,7 @@ pub(crate) struct Stand {
 }
 
 impl Stand {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = format!("http://{}", listener.local_addr().expect("bound"));
         let stand = Self { address, answers: Arc::default(), asked: Arc::default(), authorization: Arc::default() };
@@ -40,12 +40,18 @@ impl Stand {
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let Ok(stream) = stream else { break };
-                let mut lines = BufReader::new(&stream).lines().map_while(Result::ok);
+                let mut request = BufReader::new(&stream);
+                let mut lines = request.by_ref().lines().map_while(Result::ok);
                 let path = lines.next().and_then(|line| Some(line.split(' ').nth(1)?.to_owned())).unwrap_or_default();
                 let headers: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
-                let ours = headers.iter().find_map(|line| {
-                    line.to_lowercase().strip_prefix("authorization: ").map(|_| line[15..].to_owned())
-                });
+                let header = |name: &str| {
+                    let line = headers.iter().find(|line| line.to_lowercase().starts_with(name))?;
+                    Some(line[name.len()..].to_owned())
+                };
+                let ours = header("authorization: ");
+                let length = header("content-length: ").and_then(|length| length.parse().ok()).unwrap_or(0);
+                // A connection that is closed with something unread in it may take the answer with it.
+                std::io::copy(&mut request.take(length), &mut std::io::sink()).ok();
                 *authorization.lock().expect("unpoisoned") = ours;
                 asked.fetch_add(1, Ordering::Relaxed);
                 let unknown = || (404, r#"{"error_code":40403,"message":"Schema not found"}"#.to_owned());
@@ -54,6 +60,10 @@ impl Stand {
             }
         });
         stand
+    }
+
+    pub(crate) fn address(&self) -> &str {
+        &self.address
     }
 
     pub(crate) fn settings(&self) -> RegistrySettings {
@@ -65,7 +75,7 @@ impl Stand {
         }
     }
 
-    fn set(&self, path: &str, status: u16, body: &str) {
+    pub(crate) fn set(&self, path: &str, status: u16, body: &str) {
         self.answers.lock().expect("unpoisoned").insert(path.to_owned(), (status, body.to_owned()));
     }
 
@@ -80,7 +90,9 @@ impl Stand {
 
 fn answer(mut stream: &TcpStream, status: u16, body: &str) {
     let length = body.len();
-    let text = format!("HTTP/1.1 {status} X\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}");
+    let text = format!(
+        "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+    );
     // A client that has gone away is no fault of the test.
     stream.write_all(text.as_bytes()).ok();
 }

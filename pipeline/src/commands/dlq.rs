@@ -11,7 +11,7 @@ use crate::cli::{Dlq, DlqWhat, Format};
 use crate::config::SinkSettings;
 use crate::driver::Driver;
 use crate::output;
-use crate::world::{Failure, World, sink_settings};
+use crate::world::{Failure, World, sink_settings, sink_topics};
 
 pub(super) fn dlq(arguments: &Dlq) -> Result<(), Failure> {
     match &arguments.what {
@@ -51,6 +51,7 @@ fn list(world: &World, limit: usize, format: Format) -> Result<(), Failure> {
 fn read(world: &World) -> Result<Vec<DeadLetterRecord>, Failure> {
     match &world.settings.sink {
         SinkSettings::Kafka(output) => {
+            sink_topics(&world.settings, output)?;
             let stored = sinks::read_dead_letters(&sink_settings(&world.settings, output))?;
             Ok(stored.into_iter().map(|stored| stored.letter).collect::<Result<_, _>>()?)
         }

@@ -4,14 +4,13 @@ use std::collections::BTreeSet;
 
 use ingest::Delivery;
 use ingest::decode::{Learned, OwnedRecord, deliver, learn};
-use ingest::kafka::{KafkaSettings, KafkaSource};
 use relational::{Cell, DataType, Key, Op, Table, TableId, Value};
 use serde_json::{Value as Json, json};
 
 use crate::config::{RawSourceKind, SinkSettings};
 use crate::learning;
 use crate::output;
-use crate::world::{Failure, World, sink_settings};
+use crate::world::{Failure, World, sink_settings, sink_topics};
 
 /// Refusals that are shown in full.
 const REFUSALS_SHOWN: usize = 20;
@@ -224,9 +223,7 @@ fn sink(world: &World) -> Result<Vec<String>, Failure> {
     let SinkSettings::Kafka(output) = &world.settings.sink else { return Ok(Vec::new()) };
     let written = sink_settings(&world.settings, output).topics;
     let mut topics: Vec<String> = written.all().collect();
-    let mut settings = KafkaSettings::new(output.brokers.clone(), Vec::new(), world.settings.app.name.clone());
-    settings.options = output.options.iter().cloned().collect();
-    let there = KafkaSource::topics(&settings)?;
+    let there = sink_topics(&world.settings, output)?;
     topics.retain(|topic| !there.contains(topic));
     let note = |topic: &String| format!("topic `{topic}` of the sink does not exist; foreshore topics create makes it");
     Ok(topics.iter().map(note).collect())

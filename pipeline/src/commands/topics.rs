@@ -5,7 +5,7 @@ use sinks::Retention;
 use crate::cli::{Topics, TopicsWhat};
 use crate::config::{self, SinkSettings};
 use crate::output;
-use crate::world::{Failure, sink_settings};
+use crate::world::{Failure, sink_settings, sink_topics};
 
 /// Days after which it is forgotten what left.
 const COMMITS_DAYS: i64 = 30;
@@ -18,6 +18,7 @@ pub(super) fn topics(arguments: &Topics) -> Result<(), Failure> {
         return Err(Failure::Usage("the config's sink is not \"kafka\", so there are no topics to create".into()));
     };
     let scores: Vec<String> = settings.tasks.iter().map(|task| task.topic.clone()).collect();
+    sink_topics(&settings, output)?;
     let sink = sink_settings(&settings, output);
     // Scores are compacted by entity; dead letters are all kept. What left is one log, kept as long as a store may have
     // to be brought back.

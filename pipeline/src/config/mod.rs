@@ -1,9 +1,11 @@
 //! Configuration: defaults, then the file, then `FORESHORE__SECTION__KEY` variables.
 
 mod device;
+mod options;
 mod raw;
 mod registry;
 mod report;
+mod secret;
 mod settings;
 mod sink;
 mod task;
@@ -14,6 +16,7 @@ use std::path::Path;
 use toml::{Table, Value};
 
 pub use device::Device;
+pub use options::Options;
 pub use raw::{Delivery, RawColumn, RawEmit, RawSinkKind, RawSourceKind, RawTable};
 pub use report::{ConfigError, Document, nearest};
 pub use settings::{App, Settings};

@@ -63,9 +63,28 @@ pub(super) struct RawSource {
     pub lateness: Option<Micros>,
     /// Any librdkafka setting.
     #[serde(default)]
-    pub options: IndexMap<String, Text>,
+    pub options: IndexMap<String, RawOption>,
     /// The schemas of framed records.
     pub registry: Option<RawRegistry>,
+}
+
+/// The value of a librdkafka setting.
+#[derive(Clone, Deserialize)]
+#[serde(untagged, expecting = "a text, or { file = \"PATH\" }")]
+pub(super) enum RawOption {
+    /// Itself, with its variables, for a secret must not come from anywhere else.
+    Text(String),
+    /// The file that holds it.
+    File {
+        /// Its name.
+        file: Text,
+    },
+}
+
+impl std::fmt::Debug for RawOption {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("RawOption(..)")
+    }
 }
 
 /// `[source.registry]`
@@ -242,7 +261,7 @@ pub(super) struct RawSink {
     pub delivery: Option<Delivery>,
     /// Any librdkafka setting.
     #[serde(default)]
-    pub options: IndexMap<String, Text>,
+    pub options: IndexMap<String, RawOption>,
 }
 
 /// The kinds of sink.
@@ -310,5 +329,5 @@ struct RawSinkFile {
     brokers: Option<Text>,
     delivery: Option<Delivery>,
     #[serde(default)]
-    options: IndexMap<String, Text>,
+    options: IndexMap<String, RawOption>,
 }

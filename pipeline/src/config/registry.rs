@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ingest::registry::{Credentials, RegistrySettings, Secret};
+use ingest::registry::{Credentials, RegistrySettings};
 
 use super::raw::RawRegistry;
 use super::report::{ConfigError, Document};
-use super::units::Text;
+use super::secret::secret;
 
 const PATH: [&str; 2] = ["source", "registry"];
 
@@ -25,8 +25,8 @@ pub(super) fn check(document: &Document, raw: &RawRegistry) -> Result<RegistrySe
         let error = document.error(&PATH, "its `url` holds credentials");
         return Err(error.hint("say username = \"..\" and password = \"${NAME}\", or password_file"));
     }
-    let password = secret(document, "password", raw.password.as_deref(), raw.password_file.as_ref())?;
-    let token = secret(document, "token", raw.token.as_deref(), raw.token_file.as_ref())?;
+    let password = secret(document, &PATH, "password", raw.password.as_deref(), raw.password_file.as_ref())?;
+    let token = secret(document, &PATH, "token", raw.token.as_deref(), raw.token_file.as_ref())?;
     let credentials = match (&raw.username, password, token) {
         (None, None, None) => Credentials::None,
         (Some(user), Some(password), None) => Credentials::Basic(user.0.clone(), password),
@@ -45,42 +45,10 @@ pub(super) fn check(document: &Document, raw: &RawRegistry) -> Result<RegistrySe
     })
 }
 
-/// A secret from the variable that `${NAME}` names, from a `FORESHORE__` variable, or from a file. Errors point at the
-/// section, for a line with a secret in it must not be shown.
-fn secret(
-    document: &Document,
-    key: &str,
-    value: Option<&str>,
-    file: Option<&Text>,
-) -> Result<Option<Secret>, ConfigError> {
-    let hint = format!("write {key} = \"${{NAME}}\" and set that variable, or name a file with {key}_file");
-    match (value, file) {
-        (None, None) => Ok(None),
-        (None, Some(file)) => Ok(Some(Secret::File(PathBuf::from(&file.0)))),
-        (Some(_), Some(_)) => Err(document.error(&PATH, format!("both `{key}` and `{key}_file` are set")).hint(hint)),
-        (Some(value), None) => match value.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')) {
-            Some(name) => match std::env::var(name) {
-                Ok(value) => Ok(Some(Secret::Value(value))),
-                Err(_) => Err(document.error(&PATH, format!("the variable `{name}` of its `{key}` is not set"))),
-            },
-            None if stands_in_file(document, key) => {
-                Err(document.error(&PATH, format!("its `{key}` stands in the file")).hint(hint))
-            }
-            None => Ok(Some(Secret::Value(value.to_owned()))),
-        },
-    }
-}
-
-fn stands_in_file(document: &Document, key: &str) -> bool {
-    let table = document.text.parse::<toml::Table>().ok();
-    table.is_some_and(|table| {
-        let section = table.get("source").and_then(|source| source.get("registry"));
-        section.is_some_and(|registry| registry.get(key).is_some())
-    })
-}
-
 #[cfg(test)]
 mod tests {
+    use ingest::registry::Secret;
+
     use super::*;
 
     fn checked(section: &str) -> Result<RegistrySettings, String> {

@@ -7,6 +7,7 @@ use indexmap::IndexMap;
 use ingest::registry::RegistrySettings;
 
 use super::device::Device;
+use super::options::{self, Options};
 use super::raw::{RawConfig, RawSource, RawSourceKind, RawTable};
 use super::report::{ConfigError, Document, nearest};
 use super::sink::{self, SinkSettings};
@@ -64,14 +65,14 @@ pub struct SourceSettings {
     /// How far behind the newest row of its partition a row may come without being late, in microseconds.
     pub lateness: i64,
     /// Any librdkafka setting.
-    pub options: Vec<(String, String)>,
+    pub options: Options,
     /// The schemas of framed records.
     pub registry: Option<RegistrySettings>,
 }
 
 pub(super) fn check(document: Document, raw: RawConfig, written_tables: toml::Table) -> Result<Settings, ConfigError> {
     let source = check_source(&document, &raw.source)?;
-    let sink = sink::check(&document, &raw.sink, source.brokers.as_deref())?;
+    let sink = sink::check(&document, &raw.sink, &source)?;
     let device = check_device(&document, &raw.app.device)?;
     let tasks = raw
         .tasks
@@ -167,7 +168,7 @@ fn check_source(document: &Document, raw: &RawSource) -> Result<SourceSettings, 
         topics: raw.topics.0.clone(),
         format,
         lateness: raw.lateness.map_or(0, |lateness| lateness.0),
-        options: raw.options.iter().map(|(key, value)| (key.clone(), value.0.clone())).collect(),
+        options: options::check(document, "source", &raw.options)?,
         registry: raw.registry.as_ref().map(|registry| super::registry::check(document, registry)).transpose()?,
     })
 }

@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use super::options::{self, Options};
 use super::raw::{Delivery, RawSink, RawSinkKind};
 use super::report::{ConfigError, Document};
+use super::settings::SourceSettings;
 
 /// Where scores go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,10 +26,14 @@ pub struct KafkaOutput {
     /// How often a record may leave.
     pub delivery: Delivery,
     /// Any librdkafka setting.
-    pub options: Vec<(String, String)>,
+    pub options: Options,
 }
 
-pub(super) fn check(document: &Document, raw: &RawSink, brokers: Option<&str>) -> Result<SinkSettings, ConfigError> {
+pub(super) fn check(
+    document: &Document,
+    raw: &RawSink,
+    source: &SourceSettings,
+) -> Result<SinkSettings, ConfigError> {
     let path = || {
         let path = raw.path.as_ref().map(|path| Path::new(&path.0).to_owned());
         path.ok_or_else(|| document.error(&["sink"], "`sink.path` is missing"))
@@ -41,14 +47,19 @@ pub(super) fn check(document: &Document, raw: &RawSink, brokers: Option<&str>) -
         RawSinkKind::Jsonl => SinkSettings::JsonLines(path()?),
         RawSinkKind::Parquet => SinkSettings::Parquet(path()?),
         RawSinkKind::Kafka => {
-            let brokers = raw.brokers.as_ref().map(|brokers| brokers.0.as_str()).or(brokers);
+            let options = options::check(document, "sink", &raw.options)?;
+            // Who is let in as a reader is let in as a writer, unless the config says otherwise.
+            let (brokers, options) = match &raw.brokers {
+                Some(brokers) => (Some(brokers.0.clone()), options),
+                None => (source.brokers.clone(), source.options.of_connection().under(options)),
+            };
             let missing = || {
                 document.error(&["sink"], "`sink.brokers` is missing").hint("for example brokers = \"127.0.0.1:9092\"")
             };
             SinkSettings::Kafka(KafkaOutput {
-                brokers: brokers.ok_or_else(missing)?.to_owned(),
+                brokers: brokers.ok_or_else(missing)?,
                 delivery: raw.delivery.unwrap_or(Delivery::ExactlyOnce),
-                options: raw.options.iter().map(|(key, value)| (key.clone(), value.0.clone())).collect(),
+                options,
             })
         }
     })

@@ -53,7 +53,7 @@ pub struct Text(pub String);
 impl<'de> Deserialize<'de> for Text {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        expand(&text, |name| std::env::var(name).ok()).map(Self).map_err(D::Error::custom)
+        variables(&text).map(Self).map_err(D::Error::custom)
     }
 }
 
@@ -70,7 +70,7 @@ impl<'de> Deserialize<'de> for OneOrMany {
                 f.write_str("a text or a list of texts")
             }
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<OneOrMany, E> {
-                let text = expand(text, |name| std::env::var(name).ok()).map_err(E::custom)?;
+                let text = variables(text).map_err(E::custom)?;
                 Ok(OneOrMany(vec![text]))
             }
             fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut items: A) -> Result<OneOrMany, A::Error> {
@@ -83,6 +83,11 @@ impl<'de> Deserialize<'de> for OneOrMany {
         }
         deserializer.deserialize_any(Either)
     }
+}
+
+/// Text with its environment variables replaced.
+pub(super) fn variables(text: &str) -> Result<String, String> {
+    expand(text, |name| std::env::var(name).ok())
 }
 
 /// Replaces `${NAME}` and `${NAME:-default}`; `$${` stands for `${`.

@@ -21,7 +21,7 @@ use crate::error::Error;
 const OMITTED_HEADER: &str = "foreshore-omitted-value-bytes";
 
 /// How Kafka is reached and where records go.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct KafkaSettings {
     /// The topics. The application's name is also its `transactional.id`.
     pub topics: Topics,
@@ -33,6 +33,16 @@ pub struct KafkaSettings {
     /// The consumer group that is told how far the source is read, in the same transactions; `None` when the source is
     /// not on these brokers.
     pub group: Option<String>,
+}
+
+impl std::fmt::Debug for KafkaSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Values of options may be secret.
+        let options: Vec<&String> = self.options.iter().map(|(name, _)| name).collect();
+        let mut shown = f.debug_struct("KafkaSettings");
+        shown.field("brokers", &self.brokers).field("topics", &self.topics).field("options", &options);
+        shown.finish_non_exhaustive()
+    }
 }
 
 impl KafkaSettings {
@@ -68,10 +78,15 @@ impl KafkaSettings {
     }
 
     fn failed(&self, action: impl Into<String>, error: &KafkaError) -> Error {
+        let reason = match error {
+            // Without the value, which may be secret.
+            KafkaError::ClientConfig(_, reason, name, _) => format!("`{name}`: {reason}; see `sink.options`"),
+            other => other.to_string(),
+        };
         Error::Kafka {
             action: action.into(),
             brokers: self.brokers.clone(),
-            reason: error.to_string(),
+            reason,
             passes: error.rdkafka_error_code().is_some_and(|code| !is_lasting(code)),
         }
     }

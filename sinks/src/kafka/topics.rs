@@ -28,7 +28,7 @@ const READ_TIME: Duration = Duration::from_secs(10);
 /// Between two looks whether a transaction is shown.
 const SHOWN_TIME: Duration = Duration::from_millis(5);
 
-/// How long it may take until a topic that was just created is known everywhere.
+/// How long it may take until a topic that someone has just created is known everywhere.
 const NEW_TOPIC_TIME: Duration = Duration::from_secs(5);
 
 /// Between two questions of the same kind.
@@ -36,8 +36,12 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// How many partitions a topic has. A topic that was just created is waited for.
 pub(super) fn partition_count(settings: &KafkaSettings, consumer: &BaseConsumer, name: &str) -> Result<usize, Error> {
+    awaited(settings, consumer, name, NEW_TOPIC_TIME)
+}
+
+fn awaited(settings: &KafkaSettings, consumer: &BaseConsumer, name: &str, patience: Duration) -> Result<usize, Error> {
     let action = || format!("look up topic {name}");
-    let (answered, deadline) = (Instant::now() + ANSWER_TIME, Instant::now() + NEW_TOPIC_TIME);
+    let (answered, deadline) = (Instant::now() + ANSWER_TIME, Instant::now() + patience);
     loop {
         let metadata = match consumer.fetch_metadata(Some(name), ANSWER_TIME) {
             Ok(metadata) => metadata,
@@ -297,6 +301,7 @@ pub fn create_topics(
         }
     }
     let consumer = settings.consumer()?;
-    new.iter().try_for_each(|name| partition_count(settings, &consumer, name).map(|_| ()))?;
+    // A busy broker may take its time until it shows what it has made.
+    new.iter().try_for_each(|name| awaited(settings, &consumer, name, ANSWER_TIME).map(|_| ()))?;
     Ok(new)
 }
