@@ -286,7 +286,7 @@ pub(crate) fn sink_settings(settings: &Settings, output: &KafkaOutput) -> sinks:
 pub(crate) fn sink_topics(settings: &Settings, output: &KafkaOutput) -> Result<Vec<String>, Failure> {
     let mut kafka = KafkaSettings::new(output.brokers.clone(), Vec::new(), settings.app.name.clone());
     kafka.options = output.options.iter().cloned().collect();
-    kafka.section = "sink";
+    kafka.section = output.section;
     Ok(KafkaSource::topics(&kafka)?)
 }
 

@@ -38,7 +38,7 @@ fn every_config_file_is_accepted() {
     let paths = files("configs", &[".toml"]);
     assert!(paths.len() > 3, "{paths:?}");
     for path in paths.into_iter().filter(|path| !path.ends_with("default.toml")) {
-        let document = Document { file: path.clone(), text: text(&path) };
+        let document = Document { file: path.clone(), text: without_variables(&text(&path)) };
         if let Err(error) = parse(document, []) {
             findings.push(format!("{}: {error}", path.display()));
         }
@@ -136,13 +136,14 @@ fn blocks(path: &Path, languages: &[&str]) -> Vec<(usize, String)> {
     blocks
 }
 
-/// Environment variables without a default stand for something that the reader sets.
+/// With a variable that is always set in the place of those that the examples name, and a file that is always there in
+/// the place of their secrets.
 fn without_variables(text: &str) -> String {
     let mut parts = text.split("${");
     let first = parts.next().unwrap_or_default().to_owned();
-    parts.fold(first, |done, part| {
+    let set = parts.fold(first, |done, part| {
         let (name, rest) = part.split_once('}').unwrap_or((part, ""));
-        let value = name.split_once(":-").map_or("anything", |(_, default)| default);
-        done + value + rest
-    })
+        done + name.split_once(":-").map_or("${PATH}", |(_, default)| default) + rest
+    });
+    set.replace("{ file = \"/run/secrets/", "{ file = \"/dev/null\" } # ")
 }

@@ -27,13 +27,11 @@ pub struct KafkaOutput {
     pub delivery: Delivery,
     /// Any librdkafka setting.
     pub options: Options,
+    /// The config's section that says how the brokers are reached.
+    pub section: &'static str,
 }
 
-pub(super) fn check(
-    document: &Document,
-    raw: &RawSink,
-    source: &SourceSettings,
-) -> Result<SinkSettings, ConfigError> {
+pub(super) fn check(document: &Document, raw: &RawSink, source: &SourceSettings) -> Result<SinkSettings, ConfigError> {
     let path = || {
         let path = raw.path.as_ref().map(|path| Path::new(&path.0).to_owned());
         path.ok_or_else(|| document.error(&["sink"], "`sink.path` is missing"))
@@ -49,9 +47,12 @@ pub(super) fn check(
         RawSinkKind::Kafka => {
             let options = options::check(document, "sink", &raw.options)?;
             // Who is let in as a reader is let in as a writer, unless the config says otherwise.
-            let (brokers, options) = match &raw.brokers {
-                Some(brokers) => (Some(brokers.0.clone()), options),
-                None => (source.brokers.clone(), source.options.of_connection().under(options)),
+            let (section, brokers, options) = match &raw.brokers {
+                None if options.of_connection().is_empty() => {
+                    ("source", source.brokers.clone(), source.options.of_connection().under(options))
+                }
+                None => ("sink", source.brokers.clone(), source.options.of_connection().under(options)),
+                Some(brokers) => ("sink", Some(brokers.0.clone()), options),
             };
             let missing = || {
                 document.error(&["sink"], "`sink.brokers` is missing").hint("for example brokers = \"127.0.0.1:9092\"")
@@ -60,6 +61,7 @@ pub(super) fn check(
                 brokers: brokers.ok_or_else(missing)?,
                 delivery: raw.delivery.unwrap_or(Delivery::ExactlyOnce),
                 options,
+                section,
             })
         }
     })
