@@ -1,21 +1,18 @@
 //! Scores in Kafka's transactions, against a real broker, read back by kcat, which reads what is committed.
 
-use std::collections::BTreeMap;
-
-use relational::{EventTime, Position};
+use relational::Position;
 use sinks::{
-    Bookmark, Error, ExactlyOnce, KafkaSettings, KafkaTransactions, Left, Outgoing, Retention, ScoreRecord, Sink,
-    Stamp, StoreId, Topics,
+    Bookmark, Error, ExactlyOnce, KafkaSettings, KafkaTransactions, Left, Outgoing, Retention, Sink, Stamp, StoreId,
 };
 
 use crate::broker::{Broker, Sent, process, shared};
+use crate::kafka_sink::{self, batch};
 
 type Publisher = ExactlyOnce<KafkaTransactions>;
 
+/// With a group that is told the positions.
 fn settings(broker: &Broker, app: &str) -> KafkaSettings {
-    let scores = BTreeMap::from([("churn".to_owned(), format!("{app}.scores"))]);
-    let topics = Topics { app: app.to_owned(), scores };
-    KafkaSettings { topics, brokers: broker.address(), options: Vec::new(), group: Some(format!("{app}-group")) }
+    KafkaSettings { group: Some(format!("{app}-group")), ..kafka_sink::settings(broker, app) }
 }
 
 /// With its topics and one to read from, of three partitions each.
@@ -43,31 +40,13 @@ fn left(publisher: &mut Publisher, mut since: Option<Bookmark>) -> (Vec<Stamp>, 
     (all, since)
 }
 
-fn batch(sequences: std::ops::RangeInclusive<u64>) -> Vec<(u64, Outgoing)> {
-    let score = |sequence: u64| ScoreRecord {
-        app: "shop".into(),
-        task: "churn".into(),
-        table: "customers".into(),
-        key: sequence.to_string(),
-        value: Some("{}".into()),
-        cutoff: EventTime(1_700_000_000_123_456),
-        id: u128::from(sequence),
-        revision: 0,
-        digest: sequence,
-    };
-    sequences.map(|sequence| (sequence, Outgoing::Score(score(sequence)))).collect()
-}
-
 fn stamps(batch: &[(u64, Outgoing)]) -> Vec<Stamp> {
     batch.iter().map(|(_, outgoing)| outgoing.stamp()).collect()
 }
 
 /// The keys in an application's topic, in order.
 fn keys(broker: &Broker, app: &str) -> Vec<u64> {
-    let text = broker.kcat(&format!("{app}.scores"), "%k\\n");
-    let mut keys: Vec<u64> = text.lines().map(|line| line.parse().expect("a number")).collect();
-    keys.sort_unstable();
-    keys
+    kafka_sink::keys(broker, &format!("{app}.scores"))
 }
 
 #[test]

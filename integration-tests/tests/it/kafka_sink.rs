@@ -9,7 +9,8 @@ use crate::broker::{Broker, Sent, process, shared};
 
 const STORE: StoreId = StoreId(7);
 
-fn settings(broker: &Broker, app: &str) -> KafkaSettings {
+/// Of an application with one task, whose source is not on the broker.
+pub(crate) fn settings(broker: &Broker, app: &str) -> KafkaSettings {
     let scores = BTreeMap::from([("churn".to_owned(), format!("{app}.scores"))]);
     let topics = Topics { app: app.to_owned(), scores };
     KafkaSettings { topics, brokers: broker.address(), options: Vec::new(), group: None }
@@ -50,12 +51,12 @@ fn letter(topic: &str) -> DeadLetterRecord {
     })
 }
 
-fn batch(sequences: std::ops::RangeInclusive<u64>) -> Vec<(u64, Outgoing)> {
+pub(crate) fn batch(sequences: std::ops::RangeInclusive<u64>) -> Vec<(u64, Outgoing)> {
     sequences.map(|sequence| (sequence, score(sequence, Some("{}")))).collect()
 }
 
 /// The keys in a topic, in order.
-fn keys(broker: &Broker, topic: &str) -> Vec<u64> {
+pub(crate) fn keys(broker: &Broker, topic: &str) -> Vec<u64> {
     let text = broker.kcat(topic, "%k\\n");
     let mut keys: Vec<u64> = text.lines().map(|line| line.parse().expect("a number")).collect();
     keys.sort_unstable();

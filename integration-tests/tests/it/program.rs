@@ -47,13 +47,6 @@ impl Program {
         fs::read_to_string(self.folder.path().join("said")).unwrap_or_default()
     }
 
-    /// Starts it; what it says goes to a file in its folder.
-    pub(crate) fn start_with_log(&self, arguments: &[&str], log: &str) -> Child {
-        let file = fs::File::create(self.folder.path().join(log)).expect("a file in the temporary folder");
-        let mut command = self.command(arguments);
-        command.stdout(Stdio::null()).stderr(file).spawn().expect("the program starts")
-    }
-
     /// Runs it to its end, however that is, and returns whether it went well, and all that it says.
     pub(crate) fn says(&self, arguments: &[&str]) -> (bool, String) {
         let output = self.command(arguments).output().expect("the program starts");

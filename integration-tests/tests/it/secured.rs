@@ -114,7 +114,7 @@ fn endpoint(address: &str) -> String {
 
 /// Runs it until everything has been read and scored, and returns all that it said meanwhile.
 fn run(program: &Program, port: u16) -> String {
-    let mut run = program.start_with_log(&[&["run"], LOUD.as_slice()].concat(), "log");
+    let mut run = program.start(&[&["run"], LOUD.as_slice()].concat());
     endpoint(&format!("http://127.0.0.1:{port}/readyz"));
     let deadline = Instant::now() + PATIENCE;
     let metrics = loop {
@@ -127,7 +127,7 @@ fn run(program: &Program, port: u16) -> String {
     };
     let stopped = Command::new("kill").arg(run.id().to_string()).status().expect("kill is there");
     assert!(stopped.success() && run.wait().expect("it ends").success());
-    let log = std::fs::read_to_string(program.folder().join("log")).expect("it was written");
+    let log = program.said();
     assert!(log.contains("librdkafka") && log.contains("[redacted]"), "the client tells its settings");
     log + &metrics
 }
