@@ -129,10 +129,9 @@ pub(crate) fn sample(settings: &Settings) -> Result<Sample, Failure> {
         }
     };
     if let SinkSettings::Kafka(output) = &settings.sink {
-        let topics = sink_settings(settings, output).topics;
-        let ours = |topic: &str| topics.all().any(|ours| ours == topic);
-        sample.topics.retain(|topic| !ours(topic));
-        sample.records.retain(|record| !ours(&record.origin.topic));
+        let ours: Vec<String> = sink_settings(settings, output).topics.all().collect();
+        sample.topics.retain(|topic| !ours.contains(topic));
+        sample.records.retain(|record| ours.iter().all(|ours| *ours != *record.origin.topic));
     }
     if let Some(registry) = registry(settings)? {
         registry.unframe_sample(&mut sample, PATIENCE)?;

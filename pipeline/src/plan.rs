@@ -119,7 +119,7 @@ impl Plan {
     /// Whether weights that the task names are read.
     #[must_use]
     pub fn takes_weights(&self) -> bool {
-        self.relational.is_some() || matches!(self.member, Member::Auto | Member::Small)
+        self.relational.is_some() || takes_tuned(self.member)
     }
 
     /// The latest time up to `cutoff` at which a context is drawn anew.
@@ -154,6 +154,11 @@ impl Plan {
     }
 }
 
+/// Whether the network of `foreshore-small` is part of it.
+fn takes_tuned(member: Member) -> bool {
+    matches!(member, Member::Auto | Member::Small)
+}
+
 /// The weights that the task's config names, where the member takes any.
 fn tuned_network(
     settings: &TaskSettings,
@@ -162,7 +167,7 @@ fn tuned_network(
     schema: &Schema,
     document: &Document,
 ) -> Result<Option<Arc<TunedNetwork>>, ConfigError> {
-    let Some(folder) = settings.weights.as_ref().filter(|_| matches!(member, Member::Small | Member::Auto)) else {
+    let Some(folder) = settings.weights.as_ref().filter(|_| takes_tuned(member)) else {
         return Ok(None);
     };
     let read = tuned::read(folder, &pql::print(task, schema));

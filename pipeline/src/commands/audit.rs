@@ -1,6 +1,6 @@
 //! `foreshore audit`
 
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -44,7 +44,7 @@ pub(super) fn audit(arguments: &Audit) -> Result<(), Failure> {
 /// Published scores as lines of a JSON-lines sink, from the file that is asked for or from where the config's sink wrote
 /// them; in their order there, so that each context is fitted once.
 fn sample(world: &World, arguments: &Audit) -> Result<Vec<Json>, Failure> {
-    let mut lot = Lot { arguments, lowest: BinaryHeap::new(), offered: 0 };
+    let mut lot = Lot { arguments, lowest: BTreeMap::new(), offered: 0 };
     match (&arguments.scores, &world.settings.sink) {
         (Some(file), _) => read_file(file, &mut lot)?,
         (None, SinkSettings::JsonLines(file)) if file != Path::new("-") => read_file(file, &mut lot)?,
@@ -91,7 +91,8 @@ fn read_topics(settings: &sinks::KafkaSettings, lot: &mut Lot<'_>) -> Result<(),
 /// The same scores whatever their order: those whose ids hash lowest.
 struct Lot<'a> {
     arguments: &'a Audit,
-    lowest: BinaryHeap<(u64, u64, String)>,
+    /// By the hash of the id and the place in their order.
+    lowest: BTreeMap<(u64, u64), Json>,
     offered: u64,
 }
 
@@ -103,18 +104,15 @@ impl Lot<'_> {
         }
         self.offered += 1;
         let place = xxh3_64_with_seed(line["id"].as_str().unwrap_or_default().as_bytes(), self.arguments.seed);
-        if self.lowest.len() < self.arguments.sample || self.lowest.peek().is_some_and(|highest| place < highest.0) {
-            self.lowest.push((place, self.offered, line.to_string()));
-        }
+        self.lowest.insert((place, self.offered), line);
         if self.lowest.len() > self.arguments.sample {
-            self.lowest.pop();
+            self.lowest.pop_last();
         }
     }
 
     fn drawn(self) -> Vec<Json> {
-        let mut drawn = self.lowest.into_vec();
-        drawn.sort_by_key(|(_, number, _)| *number);
-        drawn.into_iter().map(|(.., line)| serde_json::from_str(&line).expect("it was JSON before")).collect()
+        let in_order: BTreeMap<u64, Json> = self.lowest.into_iter().map(|((_, number), line)| (number, line)).collect();
+        in_order.into_values().collect()
     }
 }
 

@@ -10,7 +10,7 @@ use super::questions;
 use crate::backtest::{Asked, Budget, Costs, Evaluation, Figure, Report, Run, Segment};
 use crate::backtest::{given, more_is_better, scheduled, step, triggered};
 use crate::cli::{Backtest, Format};
-use crate::config::TaskSettings;
+use crate::config::{TaskSettings, is_cost};
 use crate::driver::ensure_replayed;
 use crate::output::{self, count};
 use crate::plan::{self, Plan};
@@ -35,7 +35,7 @@ pub(super) fn backtest(arguments: &Backtest) -> Result<(), Failure> {
     let by = arguments.budget_by.as_ref().or(review.by.as_ref()).map(segment).transpose()?;
     segments.extend(by.clone().filter(|by| !segments.contains(by)));
     let costs = arguments.cost_missed.zip(arguments.cost_false_alarm).or(review.costs);
-    if costs.is_some_and(|(missed, false_alarm)| !(missed > 0.0 && false_alarm > 0.0)) {
+    if costs.is_some_and(|(missed, false_alarm)| !(is_cost(missed) && is_cost(false_alarm))) {
         return Err(Failure::Usage("costs are numbers above 0".into()));
     }
     let store = world.open_store(false)?;

@@ -21,7 +21,7 @@ pub use raw::{Delivery, RawColumn, RawEmit, RawSinkKind, RawSourceKind, RawTable
 pub use report::{ConfigError, Document, nearest};
 pub use settings::{App, Settings};
 pub use sink::{KafkaOutput, SinkSettings};
-pub use task::{Emit, ReviewSettings, TaskSettings};
+pub use task::{Emit, ReviewSettings, TaskSettings, is_cost};
 
 /// The visible defaults.
 pub const DEFAULTS: &str = include_str!("../../../configs/default.toml");

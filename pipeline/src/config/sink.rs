@@ -48,10 +48,10 @@ pub(super) fn check(document: &Document, raw: &RawSink, source: &SourceSettings)
             let options = options::check(document, "sink", &raw.options)?;
             // Who is let in as a reader is let in as a writer, unless the config says otherwise.
             let (section, brokers, options) = match &raw.brokers {
-                None if options.of_connection().is_empty() => {
-                    ("source", source.brokers.clone(), source.options.of_connection().under(options))
+                None => {
+                    let section = if options.of_connection().is_empty() { "source" } else { "sink" };
+                    (section, source.brokers.clone(), source.options.of_connection().under(options))
                 }
-                None => ("sink", source.brokers.clone(), source.options.of_connection().under(options)),
                 Some(brokers) => ("sink", Some(brokers.0.clone()), options),
             };
             let missing = || {

@@ -143,12 +143,17 @@ pub(super) fn check(
     })
 }
 
+/// Whether a number can be weighed against another cost.
+#[must_use]
+pub fn is_cost(cost: f64) -> bool {
+    cost.is_finite() && cost > 0.0
+}
+
 fn check_review(document: &Document, task: &str, raw: &RawReview) -> Result<ReviewSettings, ConfigError> {
     let error = |key, message| Err(document.error(&["tasks", task, "review", key], message));
     if raw.budget.is_none() && raw.by.is_some() {
         return error("by", "what is looked at needs a `budget` of how many a day");
     }
-    let is_cost = |cost: f64| cost.is_finite() && cost > 0.0;
     let costs = match (raw.cost_missed, raw.cost_false_alarm) {
         (Some(missed), _) if !is_cost(missed) => return error("cost_missed", "costs are numbers above 0"),
         (_, Some(alarm)) if !is_cost(alarm) => return error("cost_false_alarm", "costs are numbers above 0"),

@@ -56,8 +56,8 @@ pub enum Measure {
 /// What one part of the model says.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Share {
-    /// The member; `correction` for what a network adds to it, `mixing` for what the mean of
-    /// several answers is more or less than the mean of their log-odds.
+    /// The member; `correction` for what a network adds to it, `mixing` for what the mean of several
+    /// answers is more or less than the mean of their log-odds.
     pub name: String,
     /// How much it counts; 1 where nothing is weighed.
     pub weight: f64,

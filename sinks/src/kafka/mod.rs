@@ -91,6 +91,11 @@ impl KafkaSettings {
         }
     }
 
+    /// What another attempt may not meet.
+    fn passing(&self, action: impl Into<String>, reason: impl Into<String>) -> Error {
+        Error::Kafka { action: action.into(), brokers: self.brokers.clone(), reason: reason.into(), passes: true }
+    }
+
     fn refused(&self, action: impl Into<String>, reason: impl Into<String>) -> Error {
         Error::Kafka { action: action.into(), brokers: self.brokers.clone(), reason: reason.into(), passes: false }
     }

@@ -61,9 +61,7 @@ fn awaited(settings: &KafkaSettings, consumer: &BaseConsumer, name: &str, patien
             return Err(settings.refused(action(), "it does not exist; create it with `foreshore topics create`"));
         }
         if Instant::now() >= answered {
-            let (brokers, reason) =
-                (settings.brokers.clone(), "a partition has no leader; see whether all brokers are up");
-            return Err(Error::Kafka { action: action(), brokers, reason: reason.into(), passes: true });
+            return Err(settings.passing(action(), "a partition has no leader; see whether all brokers are up"));
         }
         std::thread::sleep(PAUSE);
     }
@@ -186,7 +184,7 @@ fn gap(settings: &KafkaSettings, topic: &str, from: i64, (low, high): (i64, i64)
     let end = looker.and_then(|looker| watermarks(&looker, topic, 0, READ_TIME));
     if end.is_err() || end.is_ok_and(|(low, end)| (low..=end).contains(&from)) {
         let reason = format!("the broker still ends a transaction there at offset {high}");
-        return Error::Kafka { action, brokers: settings.brokers.clone(), reason, passes: true };
+        return settings.passing(action, reason);
     }
     let reason = format!(
         "it is known up to offset {from}, but the topic holds {low} to {high}: what has left meanwhile cannot be told \

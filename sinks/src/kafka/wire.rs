@@ -102,7 +102,7 @@ pub(super) fn acknowledged(
         if Instant::now() >= deadline {
             let reason = format!("{} of {count} records not acknowledged in {ACKNOWLEDGE_TIME:?}", count - done);
             let action = format!("send records to {}", name(done));
-            return Err(Error::Kafka { action, brokers: settings.brokers.clone(), reason, passes: true });
+            return Err(settings.passing(action, reason));
         }
         producer.poll(Duration::from_millis(1));
     }

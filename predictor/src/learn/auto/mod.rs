@@ -2,8 +2,8 @@
 //!
 //! An expert is a member of the family on so many of the newest examples. [`Mix::learn`] asks each of them at past
 //! points in time, with what had matured by then ([`folds`]), and finds the weights with the least loss ([`simplex`]) of
-//! the weighted mean of their answers ([`evidence`]): probabilities, shares of classes, or quantiles. The less the outcomes say, the nearer
-//! the weights stay to those of a safe mix.
+//! the weighted mean of their answers ([`evidence`]): probabilities, shares of classes, or quantiles. The less the
+//! outcomes say, the nearer the weights stay to those of a safe mix.
 
 mod evidence;
 mod folds;
