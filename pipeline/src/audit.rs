@@ -49,7 +49,7 @@ pub fn again(world: &World, scorer: &Scorer, value: &Json, what: AsOfWhat) -> Re
         AsOfWhat::Past => scorer.historical(&entity, cutoff)?,
     };
     let Some(as_of) = as_of else { return Ok(Finding::Missing("the row is not in the store")) };
-    let Some(context) = scorer.context(cutoff)? else { return Ok(Finding::Missing("there is no labelled past")) };
+    let Some(context) = scorer.context(as_of)? else { return Ok(Finding::Missing("there is no labelled past")) };
     if !scorer.wanted(&entity, as_of)? {
         return Ok(Finding::Missing("the entity was not in the population"));
     }

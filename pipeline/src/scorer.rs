@@ -28,6 +28,7 @@ use relational::{AsOf, EventTime, Key, Prediction, Sequence, TaskKind};
 
 use crate::parallel;
 use crate::plan::Plan;
+pub use draw::Moment;
 use draw::{Draw, Draws};
 use examples::KeptExamples;
 use fitted::Answerer;
@@ -64,9 +65,9 @@ pub struct Scorer {
     plan: Arc<Plan>,
     bounds: Bounds,
     draws: Arc<Draws>,
-    contexts: Mutex<LruCache<EventTime, Slot>>,
+    contexts: Mutex<LruCache<Moment, Slot>>,
     /// By the timeframe's number and the time.
-    mixes: Mutex<LruCache<(usize, EventTime), Arc<Mix>>>,
+    mixes: Mutex<LruCache<(usize, Moment), Arc<Mix>>>,
     examples: Arc<Mutex<KeptExamples>>,
     kept: Option<Kept>,
 }
@@ -157,14 +158,20 @@ impl Scorer {
         self.bounds.data_until.map_or(point, |until| point.min(until))
     }
 
-    /// The context that answers a query at `cutoff`, fitted now if it is not there yet. `None` when there is no
+    /// When the context that answers a query was drawn, and by when of what arrived: queries of one moment share it.
+    #[must_use]
+    pub fn moment(&self, as_of: AsOf) -> Moment {
+        Moment::new(self.context_point(as_of.cutoff), as_of.sequence)
+    }
+
+    /// The context that answers a query within `as_of`, fitted now if it is not there yet. `None` when there is no
     /// labelled past to draw from.
     ///
     /// # Errors
     ///
     /// When the store cannot be read.
-    pub fn context(&self, cutoff: EventTime) -> Result<Option<Arc<FittedContext>>, predictor::Error> {
-        self.context_at(self.context_point(cutoff))
+    pub fn context(&self, as_of: AsOf) -> Result<Option<Arc<FittedContext>>, predictor::Error> {
+        self.context_at(self.moment(as_of))
     }
 
     /// Fits the context that will be needed next, once the input is complete up to `watermark`: what is drawn then is
@@ -174,26 +181,27 @@ impl Scorer {
     ///
     /// When the store cannot be read.
     pub fn prepare(&self, watermark: EventTime) -> Result<(), predictor::Error> {
-        self.context_at(self.plan.refresh_point(watermark)).map(drop)
+        self.context_at(Moment::new(self.plan.refresh_point(watermark), self.store.sequence())).map(drop)
     }
 
-    fn context_at(&self, point: EventTime) -> Result<Option<Arc<FittedContext>>, predictor::Error> {
+    fn context_at(&self, asked: Moment) -> Result<Option<Arc<FittedContext>>, predictor::Error> {
+        let moment = self.draws.resolve(&self.store, asked)?;
         let slot = {
             let mut contexts = self.contexts.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(contexts.get_or_insert(point, Slot::default))
+            Arc::clone(contexts.get_or_insert(moment, Slot::default))
         };
         if let Some(context) = slot.get() {
             return Ok(context.clone());
         }
-        let context = self.fit(point)?.map(Arc::new);
+        let context = self.fit(moment)?.map(Arc::new);
         Ok(slot.get_or_init(|| context).clone())
     }
 
-    fn fit(&self, point: EventTime) -> Result<Option<FittedContext>, predictor::Error> {
+    fn fit(&self, moment: Moment) -> Result<Option<FittedContext>, predictor::Error> {
         match &self.plan.relational {
-            Some(member) => self.fit_relational(member, point),
-            None if self.plan.task.kind == TaskKind::Forecast => self.fit_forecast(point),
-            None => self.fit_features(point, 0),
+            Some(member) => self.fit_relational(member, moment),
+            None if self.plan.task.kind == TaskKind::Forecast => self.fit_forecast(moment),
+            None => self.fit_features(moment, 0),
         }
     }
 
@@ -297,7 +305,7 @@ impl Scorer {
     ///
     /// When the store cannot be read.
     pub fn features(&self, entity: &Key, as_of: AsOf) -> Result<Vec<(String, f32)>, predictor::Error> {
-        let vocabulary = self.vocabulary(self.context_point(as_of.cutoff))?;
+        let vocabulary = self.vocabulary(self.draws.resolve(&self.store, self.moment(as_of))?)?;
         let mut features = Vec::new();
         let query = Query { entity: entity.clone(), as_of };
         self.plan.featuriser.row(&self.store, &vocabulary, &query, &mut features)?;

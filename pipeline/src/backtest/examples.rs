@@ -63,7 +63,7 @@ pub(super) fn examples(scores: &Scores, asked: &[Asked], scorer: &Scorer) -> Res
         let row = rows[place];
         let Asked { entity, as_of } = &asked[row];
         let (entity, as_of): (&Key, AsOf) = (entity, *as_of);
-        let Some(context) = scorer.context(as_of.cutoff)? else { continue };
+        let Some(context) = scorer.context(as_of)? else { continue };
         let explained = scorer.explain(&context, entity, as_of)?;
         examples.push(Example {
             sort,

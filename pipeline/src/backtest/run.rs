@@ -134,7 +134,7 @@ impl Run {
     /// Asks the newest questions once more, one by one.
     fn time(&self, scorer: &Scorer) -> Result<Option<Timing>, Failure> {
         let Some(last) = self.asked.last() else { return Ok(None) };
-        let Some(context) = scorer.context(last.as_of.cutoff)? else { return Ok(None) };
+        let Some(context) = scorer.context(last.as_of)? else { return Ok(None) };
         let mut took = Vec::new();
         for Asked { entity, as_of } in self.asked.iter().rev().take(TIMED) {
             let started = Instant::now();
@@ -222,10 +222,10 @@ impl Run {
 
     /// Question by question of one context after the other, so that each is fitted once.
     fn answers(&self, panel: &Panel, asked: &[Asked]) -> Result<Vec<Option<Answer>>, Failure> {
-        let point = |asked: &Asked| panel.first().context_point(asked.as_of.cutoff);
+        let moment = |asked: &Asked| panel.first().moment(asked.as_of);
         let mut answers = Vec::with_capacity(asked.len());
-        for group in asked.chunk_by(|one, other| point(one) == point(other)) {
-            let Some(contexts) = panel.contexts(group[0].as_of.cutoff)? else {
+        for group in asked.chunk_by(|one, other| moment(one) == moment(other)) {
+            let Some(contexts) = panel.contexts(group[0].as_of)? else {
                 answers.extend(group.iter().map(|_| None));
                 continue;
             };

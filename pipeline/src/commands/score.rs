@@ -16,7 +16,7 @@ use crate::driver::ensure_replayed;
 use crate::explanation;
 use crate::output::{self, count};
 use crate::plan;
-use crate::scorer::{FittedContext, Scored, Scorer};
+use crate::scorer::{FittedContext, Moment, Scored, Scorer};
 use crate::world::{Failure, World, now};
 
 pub(super) fn score(arguments: &Score) -> Result<(), Failure> {
@@ -75,7 +75,7 @@ struct Answers {
 /// Rows are scored cutoff by cutoff, so that each context is fitted once.
 fn answer(scorer: &Scorer, questions: &Questions) -> Result<Answers, Failure> {
     let rows = questions.rows();
-    let mut by_point: BTreeMap<EventTime, Vec<(usize, Key, AsOf)>> = BTreeMap::new();
+    let mut by_moment: BTreeMap<Moment, Vec<(usize, Key, AsOf)>> = BTreeMap::new();
     let (mut unreadable, mut not_there, mut without_context) = (0, 0, 0);
     for (index, row) in rows.iter().enumerate() {
         let (Some(key), Some(time)) = (&row.key, row.time) else {
@@ -83,18 +83,16 @@ fn answer(scorer: &Scorer, questions: &Questions) -> Result<Answers, Failure> {
             continue;
         };
         match scorer.historical(key, time)? {
-            Some(as_of) => {
-                by_point.entry(scorer.context_point(as_of.cutoff)).or_default().push((index, key.clone(), as_of))
-            }
+            Some(as_of) => by_moment.entry(scorer.moment(as_of)).or_default().push((index, key.clone(), as_of)),
             None => not_there += 1,
         }
     }
     let bar = output::progress("scoring", Some(rows.len() as u64));
     let mut scored = vec![None; rows.len()];
     let mut contexts = Vec::new();
-    for group in by_point.values() {
+    for group in by_moment.values() {
         let (_, _, first) = group.first().expect("a group is made with its first row");
-        let Some(context) = scorer.context(first.cutoff)? else {
+        let Some(context) = scorer.context(*first)? else {
             without_context += group.len() as u64;
             continue;
         };
@@ -156,7 +154,7 @@ fn one(arguments: &Score, world: &World, scorer: &Scorer, key: &Key, at: Option<
     let at = at.unwrap_or_else(|| scorer.store().newest_time());
     let missing = |what: &str| Failure::Usage(format!("{what}; nothing to score for `{key}` at {at}"));
     let as_of = scorer.historical(key, at)?.ok_or_else(|| missing("there is no such row"))?;
-    let context = scorer.context(as_of.cutoff)?.ok_or_else(|| missing("there is no labelled past to predict from"))?;
+    let context = scorer.context(as_of)?.ok_or_else(|| missing("there is no labelled past to predict from"))?;
     let scored = scorer.score(&context, key, as_of)?;
     let explanation = arguments.explain.then(|| scorer.explain(&context, key, as_of)).transpose()?;
     let in_population = scorer.wanted(key, as_of)?;

@@ -71,7 +71,11 @@ fn verdict(plan: &Arc<Plan>, store: &Arc<Store>, records: &[ScoreRecord]) -> Res
     let naive = Scorer::new(Arc::clone(store), Arc::new(plan.with_member(Member::LastK)), Bounds::default());
     for record in &judged {
         // Fitted one after the other, before many threads ask for them.
-        naive.context(record.cutoff)?;
+        if let Some((key, _)) = read(record)
+            && let Some(as_of) = naive.historical(&key, record.cutoff)?
+        {
+            naive.context(as_of)?;
+        }
     }
     let found = parallel::map(&judged, |record| {
         let Some((key, ours)) = read(record) else { return Ok(None) };
@@ -79,8 +83,8 @@ fn verdict(plan: &Arc<Plan>, store: &Arc<Store>, records: &[ScoreRecord]) -> Res
             return Ok(None);
         }
         let Some(label) = plan.executor.target(&known, &key, record.cutoff)? else { return Ok(None) };
-        let Some(context) = naive.context(record.cutoff)? else { return Ok(None) };
         let Some(as_of) = naive.historical(&key, record.cutoff)? else { return Ok(None) };
+        let Some(context) = naive.context(as_of)? else { return Ok(None) };
         let Prediction::Binary(theirs) = naive.score(&context, &key, as_of)?.prediction else { return Ok(None) };
         let truth = label.as_f64().is_some_and(|number| number > 0.5);
         Ok::<_, Failure>(Some((ours, theirs, truth)))

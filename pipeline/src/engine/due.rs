@@ -61,7 +61,11 @@ impl Engine {
         let store = Arc::clone(&self.store);
         let mut transaction = store.begin();
         let scored_at = if ended { self.newest() } else { now };
-        self.score(&jobs, scored_at, &mut transaction, &mut outcome)?;
+        let unanswered = self.score(&jobs, scored_at, &mut transaction, &mut outcome)?;
+        for job in unanswered {
+            // Twice as long each time, so that many entities may wait for the first context.
+            self.wait_on(job, now, now.since(job.since.unwrap_or(now)));
+        }
         for task in moved {
             let schedule = self.schedules[usize::from(task)].as_ref().expect("a schedule that moved is there");
             schedule.save(&mut transaction, task);
@@ -104,6 +108,7 @@ impl Engine {
                 as_of,
                 reason: due.reason,
                 trigger,
+                since: Some(due.first),
             });
             touched.insert(entity);
         }
@@ -149,32 +154,37 @@ impl Engine {
                 as_of,
                 reason: Reason::Schedule,
                 trigger: None,
+                since: None,
             }));
             moved.push(task);
         }
         Ok(moved)
     }
 
-    /// Makes scores, in parallel, and puts them into the outbox in the order of the jobs.
-    pub(super) fn score(
+    /// Makes scores, in parallel, and puts them into the outbox in the order of the jobs. Returns those that could not be
+    /// made for want of a context.
+    pub(super) fn score<'a>(
         &mut self,
-        jobs: &[Job],
+        jobs: &'a [Job],
         now: EventTime,
         transaction: &mut Transaction<'_>,
         outcome: &mut Outcome,
-    ) -> Result<(), Error> {
+    ) -> Result<Vec<&'a Job>, Error> {
         for job in jobs {
             // Fitted one after the other: two threads must not fit the same context twice.
             if job.reason != Reason::Delete {
-                self.scorers[job.task].context(job.as_of.cutoff)?;
+                self.scorers[job.task].context(job.as_of)?;
             }
         }
         let made = parallel::map(jobs, |job| self.make(job))?;
-        let mut published = BTreeMap::new();
+        let (mut published, mut unanswered) = (BTreeMap::new(), Vec::new());
         for (job, made) in jobs.iter().zip(made) {
+            if matches!(made, Made::Skipped(Skip::NoContext)) {
+                unanswered.push(job);
+            }
             self.publish(job, made, now, &mut published, transaction, outcome)?;
         }
-        Ok(())
+        Ok(unanswered)
     }
 
     fn make(&self, job: &Job) -> Result<Made, Error> {
@@ -182,7 +192,7 @@ impl Engine {
         if job.reason == Reason::Delete {
             return Ok(Made::Gone);
         }
-        let Some(context) = scorer.context(job.as_of.cutoff)? else { return Ok(Made::Skipped(Skip::NoContext)) };
+        let Some(context) = scorer.context(job.as_of)? else { return Ok(Made::Skipped(Skip::NoContext)) };
         if !scorer.wanted(&job.entity, job.as_of)? {
             return Ok(Made::Skipped(Skip::NotInPopulation));
         }
@@ -240,7 +250,8 @@ impl Engine {
         match verdict {
             Verdict::New => {}
             Verdict::Outdated => {
-                self.wait_for_time(job, now);
+                // It may not have seen what this one has: until time has come as far.
+                self.wait_on(job, now, 0);
                 outcome.counts.skipped(job.task, Skip::HasLeft);
                 return Ok(());
             }
@@ -265,14 +276,15 @@ impl Engine {
         Ok(())
     }
 
-    /// A score of a later cutoff has left, but it may not have seen what this one has: the entity is scored again until
-    /// time has come as far. At the end of an input it comes no further.
-    fn wait_for_time(&mut self, job: &Job, now: EventTime) {
+    /// What cannot be said yet of a `latest` entity is asked again, at the earliest after so many microseconds. At the
+    /// end of an input there is nothing more to wait for.
+    fn wait_on(&mut self, job: &Job, now: EventTime, delay: i64) {
         let Emit::Latest { max_delay, .. } = self.scorers[job.task].plan().emit else { return };
         let Some(trigger) = job.trigger.clone().filter(|_| !self.ended && job.reason != Reason::Delete) else { return };
-        let (due, cutoff, sequence) = (now.plus(max_delay.max(1)), self.newest(), self.store.sequence());
-        let due = Due { first: now, due, cutoff, sequence, reason: job.reason, trigger };
-        self.queue.mark(job.task_entity(), due, max_delay);
+        let delay = delay.max(max_delay).max(1);
+        let (first, cutoff, sequence) = (job.since.unwrap_or(now), self.newest(), self.store.sequence());
+        let due = Due { first, due: now.plus(delay), cutoff, sequence, reason: job.reason, trigger };
+        self.queue.mark(job.task_entity(), due, delay);
     }
 
     /// The score with its revision, or why there is none.

@@ -158,7 +158,7 @@ struct Burst<'a> {
 impl Job {
     fn of(change: &Change, task: usize, entity: Key, as_of: AsOf, reason: Reason) -> Self {
         let trigger: Option<Position> = Some(change.position.clone());
-        Self { task, entity, as_of, reason, trigger }
+        Self { task, entity, as_of, reason, trigger, since: None }
     }
 
     pub(super) fn task_entity(&self) -> TaskEntity {

@@ -80,6 +80,8 @@ struct Job {
     as_of: AsOf,
     reason: Reason,
     trigger: Option<Position>,
+    /// Since when the entity has been waiting for it, on the engine's clock; `None` where the score is made at once.
+    since: Option<EventTime>,
 }
 
 impl Engine {

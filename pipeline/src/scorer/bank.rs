@@ -10,7 +10,7 @@ use predictor::small::Corrector;
 use relational::{AsOf, EventTime, TaskKind, Value};
 
 use super::digest::{context_id, digest_key};
-use super::draw::{Draw, Drawn};
+use super::draw::{Draw, Drawn, Moment};
 use super::labels::{prior, targets};
 use super::{Answerer, FittedContext, Scorer};
 
@@ -29,20 +29,20 @@ fn spans(times: &[EventTime], span: i64) -> bool {
 }
 
 impl Scorer {
-    /// Fits the context drawn at `point` for one timeframe.
+    /// Fits the context drawn at `moment` for one timeframe.
     pub(super) fn fit_features(
         &self,
-        point: EventTime,
+        moment: Moment,
         timeframe: usize,
     ) -> Result<Option<FittedContext>, predictor::Error> {
-        let Some(bank) = self.bank(point, point, timeframe, None)? else { return Ok(None) };
+        let Some(bank) = self.bank(moment, moment, timeframe, None)? else { return Ok(None) };
         let Bank { examples, classes, mut warnings, vocabulary } = bank;
         let seed = self.plan.context.seed;
         let tuned = self.plan.tuned.as_ref();
         // What a fit is of besides its examples.
         let mut digest = tuned.map_or_else(Vec::new, |tuned| tuned.digest.to_le_bytes().to_vec());
         let fitted = if self.plan.member == Member::Auto {
-            let mix = self.mix(point, timeframe, &examples)?;
+            let mix = self.mix(moment, timeframe, &examples)?;
             digest.extend(mix.fingerprint());
             mix.fit(&examples, seed, &self.network())
         } else if let Some(tuned) = tuned {
@@ -56,13 +56,13 @@ impl Scorer {
         let id = context_id(&self.plan, timeframe, &examples, &digest);
         let count = u32::try_from(examples.anchors.len()).unwrap_or(u32::MAX);
         let answerer = match &self.plan.ranker {
-            Some(ranker) => Answerer::Ranking(self.ranked(ranker, point, fitted, name, vocabulary)?),
+            Some(ranker) => Answerer::Ranking(self.ranked(ranker, moment, fitted, name, vocabulary)?),
             None => {
                 let typical = examples.features.means();
                 Answerer::Features { fitted: Box::new(fitted), name, vocabulary, typical }
             }
         };
-        Ok(Some(FittedContext { id, point, examples: count, warnings, answerer, classes }))
+        Ok(Some(FittedContext { id, point: moment.point, examples: count, warnings, answerer, classes }))
     }
 
     /// The network of `foreshore-small`.
@@ -70,11 +70,11 @@ impl Scorer {
         self.plan.tuned.as_ref().map_or_else(Corrector::shipped, |tuned| tuned.network.clone())
     }
 
-    /// How much each expert of `auto` counts for the context drawn at `point`, whose examples are given: learned anew
+    /// How much each expert of `auto` counts for the context drawn at `moment`, whose examples are given: learned anew
     /// as each generation of labels has matured. The contexts of a generation share a vocabulary, and so the features of
     /// the examples that they have in common.
-    fn mix(&self, point: EventTime, timeframe: usize, examples: &Examples) -> Result<Arc<Mix>, predictor::Error> {
-        let learned_at = self.plan.weights_point(point);
+    fn mix(&self, moment: Moment, timeframe: usize, examples: &Examples) -> Result<Arc<Mix>, predictor::Error> {
+        let learned_at = moment.at(self.plan.weights_point(moment.point));
         let name = (timeframe, learned_at);
         let kept = |mixes: &mut LruCache<_, Arc<Mix>>| mixes.get(&name).cloned();
         if let Some(mix) = kept(&mut self.mixes.lock().unwrap_or_else(PoisonError::into_inner)) {
@@ -86,38 +86,38 @@ impl Scorer {
             let mix = Mix::learn(examples, matures_after, self.plan.context.seed, &self.network());
             mix.expect("a selection makes consistent examples")
         };
-        let mix = if learned_at == point && spans(&examples.anchors, matures_after) {
+        let mix = if learned_at == moment && spans(&examples.anchors, matures_after) {
             learn(examples)
         } else {
-            let bank = self.bank(learned_at, point, timeframe, Some(matures_after))?;
+            let bank = self.bank(learned_at, moment, timeframe, Some(matures_after))?;
             bank.map_or_else(Mix::safe, |bank| learn(&bank.examples))
         };
         let mut mixes = self.mixes.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(Arc::clone(mixes.get_or_insert(name, || Arc::new(mix))))
     }
 
-    /// The examples of the context drawn at `point`, read with the vocabulary of the one drawn at `like`; `None` when
+    /// The examples of the context drawn at `moment`, read with the vocabulary of the one drawn at `like`; `None` when
     /// there is no labelled past. They are to span so many microseconds at least, if any are given: where they do not, as
     /// many are added that were known before the oldest.
     fn bank(
         &self,
-        point: EventTime,
-        like: EventTime,
+        moment: Moment,
+        like: Moment,
         timeframe: usize,
         span: Option<i64>,
     ) -> Result<Option<Bank>, predictor::Error> {
         if let Some(ranker) = &self.plan.ranker {
-            return self.bank_of_pairs(ranker, point);
+            return self.bank_of_pairs(ranker, moment);
         }
-        let draw = self.draws.at(&self.store, Drawn::Context, point)?;
+        let draw = self.draws.at(&self.store, Drawn::Context, moment)?;
         let executor = &self.plan.timeframes[timeframe];
-        let mut selection = self.select(executor, point, draw)?;
+        let mut selection = self.select(executor, moment.point, draw)?;
         let Some((oldest, newest)) = selection.anchors else { return Ok(None) };
         if span.is_some_and(|span| newest.since(oldest) < span) {
             selection = selection.with_earlier(self.select(executor, oldest, draw)?);
         }
         let vocabulary = self.vocabulary(like)?;
-        self.fill(executor.task().kind, selection, point, draw, vocabulary).map(Some)
+        self.fill(executor.task().kind, selection, moment.point, draw, vocabulary).map(Some)
     }
 
     /// The task's labelled past that was known at `point`, to train on. Its category statistics are those of the time
@@ -127,7 +127,8 @@ impl Scorer {
     ///
     /// When the store cannot be read.
     pub fn labelled(&self, point: EventTime) -> Result<Option<Examples>, predictor::Error> {
-        let draw = self.draws.at(&self.store, Drawn::Context, point)?;
+        let moment = Moment::new(point, self.store.sequence());
+        let draw = self.draws.at(&self.store, Drawn::Context, moment)?;
         let selection = self.select(&self.plan.executor, point, draw)?;
         let mut anchors: Vec<EventTime> = selection.examples.iter().map(|example| example.anchor).collect();
         anchors.sort_unstable();

@@ -10,7 +10,7 @@ use predictor::learn::Past;
 use relational::{AsOf, EventTime, Key, Sequence};
 
 use super::Scorer;
-use super::draw::{Draw, Drawn};
+use super::draw::{Draw, Drawn, Moment};
 use crate::parallel;
 
 /// The features of one example.
@@ -23,7 +23,7 @@ pub(super) struct ExampleRow {
 /// Rows of earlier contexts, made with one vocabulary and before any late change that they might have seen.
 #[derive(Debug)]
 pub(super) struct KeptExamples {
-    vocabulary: Option<(EventTime, Arc<Vocabulary>)>,
+    vocabulary: Option<(Moment, Arc<Vocabulary>)>,
     disturbed: Sequence,
     rows: LruCache<(Key, EventTime), Arc<ExampleRow>>,
 }
@@ -48,19 +48,19 @@ impl KeptExamples {
 impl Scorer {
     /// The category statistics that features are made with. They change more slowly than labels mature, so several
     /// contexts share them, and with them the rows of the examples that they have in common.
-    pub(super) fn vocabulary(&self, point: EventTime) -> Result<Arc<Vocabulary>, predictor::Error> {
-        let point = self.plan.vocabulary_point(point);
+    pub(super) fn vocabulary(&self, moment: Moment) -> Result<Arc<Vocabulary>, predictor::Error> {
+        let moment = moment.at(self.plan.vocabulary_point(moment.point));
         let mut kept = self.examples.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(vocabulary) = kept.vocabulary.as_ref().filter(|(of, _)| *of == point) {
+        if let Some(vocabulary) = kept.vocabulary.as_ref().filter(|(of, _)| *of == moment) {
             return Ok(Arc::clone(&vocabulary.1));
         }
-        let at = AsOf::historical(point, self.draws.at(&self.store, Drawn::Vocabulary, point)?.sequence);
+        let at = AsOf::historical(moment.point, self.draws.at(&self.store, Drawn::Vocabulary, moment)?.sequence);
         let vocabulary = match &self.plan.ranker {
             Some(ranker) => ranker.vocabulary(&self.store, at),
             None => self.plan.featuriser.vocabulary(&self.store, at),
         };
         let vocabulary = Arc::new(vocabulary?);
-        kept.vocabulary = Some((point, Arc::clone(&vocabulary)));
+        kept.vocabulary = Some((moment, Arc::clone(&vocabulary)));
         kept.rows.clear();
         Ok(vocabulary)
     }

@@ -8,14 +8,15 @@ use relational::{ContextId, EventTime, Prediction, Window};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::digest::digest_features;
+use super::draw::Moment;
 use super::{Answerer, FittedContext, Reading, Scored, Scorer};
 
 impl Scorer {
     /// Fits a context for each timeframe. `None` until the last of them has a labelled past.
-    pub(super) fn fit_forecast(&self, point: EventTime) -> Result<Option<FittedContext>, predictor::Error> {
+    pub(super) fn fit_forecast(&self, moment: Moment) -> Result<Option<FittedContext>, predictor::Error> {
         let mut steps = Vec::with_capacity(self.plan.timeframes.len());
         for timeframe in 0..self.plan.timeframes.len() {
-            let Some(step) = self.fit_features(point, timeframe)? else { return Ok(None) };
+            let Some(step) = self.fit_features(moment, timeframe)? else { return Ok(None) };
             steps.push(step);
         }
         let mut hasher = Xxh3::new();
@@ -23,10 +24,10 @@ impl Scorer {
         let warning = |(number, step): (usize, &FittedContext)| {
             step.warnings.iter().map(move |warning| format!("timeframe {}: {warning}", number + 1)).collect::<Vec<_>>()
         };
-        let vocabulary = self.vocabulary(point)?;
+        let vocabulary = self.vocabulary(moment)?;
         Ok(Some(FittedContext {
             id: ContextId(hasher.digest()),
-            point,
+            point: moment.point,
             examples: steps.iter().map(|step| step.examples).min().unwrap_or(0),
             warnings: steps.iter().enumerate().flat_map(warning).collect(),
             answerer: Answerer::Forecast { steps, vocabulary },

@@ -7,11 +7,11 @@ use predictor::in_context::{self, InContext};
 use predictor::learn::Targets;
 use predictor::model::Sample;
 use predictor::neighbourhood::Neighbourhood;
-use relational::{AsOf, ContextId, EventTime, Value};
+use relational::{AsOf, ContextId, Value};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64_with_seed};
 
 use super::digest::{digest_key, update_targets};
-use super::draw::Drawn;
+use super::draw::{Drawn, Moment};
 use super::labels::{prior, targets};
 use super::{Answerer, FittedContext, Scored, Scorer};
 use crate::metrics;
@@ -21,15 +21,15 @@ impl Scorer {
     pub(super) fn fit_relational(
         &self,
         member: &RelationalMember,
-        point: EventTime,
+        moment: Moment,
     ) -> Result<Option<FittedContext>, predictor::Error> {
-        let draw = self.draws.at(&self.store, Drawn::Context, point)?;
-        let mut selection = self.select(&self.plan.executor, point, draw)?;
+        let draw = self.draws.at(&self.store, Drawn::Context, moment)?;
+        let mut selection = self.select(&self.plan.executor, moment.point, draw)?;
         if selection.examples.is_empty() {
             return Ok(None);
         }
         member.limit(&mut selection);
-        let at = AsOf::historical(point, draw.sequence);
+        let at = AsOf::historical(moment.point, draw.sequence);
         let queries: Vec<Query> =
             selection.examples.iter().map(|example| self.example_query(example, at)).collect::<Result<_, _>>()?;
         let rows = member.read(&self.store, &queries)?;
@@ -50,7 +50,7 @@ impl Scorer {
         metrics::encoded(&self.plan.task.name, context.bytes());
         Ok(Some(FittedContext {
             id,
-            point,
+            point: moment.point,
             examples: u32::try_from(rows.len()).unwrap_or(u32::MAX),
             warnings: selection.warnings,
             answerer: Answerer::Relational(context),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use graph_store::Store;
 use predictor::features::Query;
-use relational::{AsOf, EventTime, Key};
+use relational::{AsOf, Key};
 
 use super::{Answerer, Bounds, FittedContext, Scored, Scorer};
 use crate::parallel;
@@ -46,13 +46,13 @@ impl Panel {
         &self.scorers[0]
     }
 
-    /// The context of each member that answers queries at `cutoff`. `None` where there is no labelled past.
+    /// The context of each member that answers queries within `as_of`. `None` where there is no labelled past.
     ///
     /// # Errors
     ///
     /// When the store cannot be read.
-    pub fn contexts(&self, cutoff: EventTime) -> Result<Option<Vec<Arc<FittedContext>>>, predictor::Error> {
-        self.scorers.iter().map(|scorer| scorer.context(cutoff)).collect()
+    pub fn contexts(&self, as_of: AsOf) -> Result<Option<Vec<Arc<FittedContext>>>, predictor::Error> {
+        self.scorers.iter().map(|scorer| scorer.context(as_of)).collect()
     }
 
     /// The answers to several questions, in their order and on all cores: each is, bit for bit, what

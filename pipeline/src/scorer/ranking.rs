@@ -13,7 +13,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::bank::Bank;
 use super::digest::{digest_key, update_features, update_past};
-use super::draw::{Draw, Drawn};
+use super::draw::{Draw, Drawn, Moment};
 use super::examples::ExampleRow;
 use super::{FittedContext, Scored, Scorer};
 use crate::parallel;
@@ -86,27 +86,27 @@ impl Scorer {
     pub(super) fn ranked(
         &self,
         ranker: &Ranker,
-        point: EventTime,
+        moment: Moment,
         fitted: Fitted,
         name: Arc<str>,
         vocabulary: Arc<Vocabulary>,
     ) -> Result<Ranked, predictor::Error> {
-        let draw = self.draws.at(&self.store, Drawn::Context, point)?;
-        let facts = self.facts(ranker, point, draw)?;
+        let draw = self.draws.at(&self.store, Drawn::Context, moment)?;
+        let facts = self.facts(ranker, moment.point, draw)?;
         Ok(Ranked { fitted: Box::new(fitted), name, vocabulary, facts })
     }
 
-    /// The pairs of the context drawn at `point`; `None` when there is no labelled past. Each example is asked with the
+    /// The pairs of the context drawn at `moment`; `None` when there is no labelled past. Each example is asked with the
     /// market that a query at its anchor would have been.
-    pub(super) fn bank_of_pairs(&self, ranker: &Ranker, point: EventTime) -> Result<Option<Bank>, predictor::Error> {
-        let draw = self.draws.at(&self.store, Drawn::Context, point)?;
-        let selection = self.select(&self.plan.executor, point, draw)?;
+    pub(super) fn bank_of_pairs(&self, ranker: &Ranker, moment: Moment) -> Result<Option<Bank>, predictor::Error> {
+        let draw = self.draws.at(&self.store, Drawn::Context, moment)?;
+        let selection = self.select(&self.plan.executor, moment.point, draw)?;
         let market_of = |example: &Example| self.context_point(example.anchor);
         let points: BTreeSet<EventTime> = selection.examples.iter().map(market_of).collect();
         let points: Vec<EventTime> = points.into_iter().collect();
         let facts = parallel::map(&points, |point| self.facts(ranker, *point, draw))?;
         let facts: BTreeMap<EventTime, Facts> = points.into_iter().zip(facts).collect();
-        let at = AsOf::historical(point, draw.sequence);
+        let at = AsOf::historical(moment.point, draw.sequence);
         let asked = parallel::map(&selection.examples, |example| {
             let facts = &facts[&market_of(example)];
             let query = self.example_query(example, at)?;
@@ -123,10 +123,10 @@ impl Scorer {
         let share = happened as f64 / pairs.len() as f64;
         let most = self.plan.context.size.saturating_mul(PAIRS_FACTOR).min(PAIRS_MAX.max(self.plan.context.size));
         let chosen = choose(pairs, most.min(self.plan.context.size_max));
-        let vocabulary = self.vocabulary(point)?;
+        let vocabulary = self.vocabulary(moment)?;
         let used: BTreeSet<usize> = chosen.iter().map(|pair| pair.example).collect();
         let examples: Vec<Example> = used.iter().map(|example| asked[*example].example.clone()).collect();
-        let rows = self.example_rows(&examples, point, draw, &vocabulary)?;
+        let rows = self.example_rows(&examples, moment.point, draw, &vocabulary)?;
         let rows: BTreeMap<usize, Arc<ExampleRow>> = used.into_iter().zip(rows).collect();
         let made = parallel::map(&chosen, |pair| {
             let Asked { facts, candidates, .. } = &asked[pair.example];

@@ -127,7 +127,8 @@ fn scores(store: &Arc<Store>, plan: &Arc<Plan>, threads: usize, sizes: &[usize])
     pool.install(|| {
         let scorer = Scorer::new(Arc::clone(store), Arc::clone(plan), Bounds::default());
         let questions = questions(&scorer);
-        let context = scorer.context(START.plus(95 * DAY_MICROS)).expect("the store can be read");
+        let context =
+            scorer.context(AsOf::live(START.plus(95 * DAY_MICROS), store.sequence())).expect("the store can be read");
         let context = context.expect("there is a labelled past");
         let made = |size: &usize| {
             // Steps of an odd number meet every question once, and give it other neighbours than its own.
@@ -182,7 +183,8 @@ fn a_context_that_was_kept_is_read_again_and_a_damaged_one_made_again() {
     let score = |folder: Option<&Path>| -> String {
         let scorer = Scorer::new(Arc::clone(&store), Arc::clone(plan), Bounds::default());
         let scorer = if let Some(folder) = folder { scorer.keeping(folder, true) } else { scorer };
-        let context = scorer.context(START.plus(95 * DAY_MICROS)).expect("the store can be read");
+        let context =
+            scorer.context(AsOf::live(START.plus(95 * DAY_MICROS), store.sequence())).expect("the store can be read");
         let context = context.expect("there is a labelled past");
         let questions = questions(&scorer);
         let questions: Vec<(&Key, AsOf)> = questions.iter().take(40).map(|(key, as_of)| (key, *as_of)).collect();
