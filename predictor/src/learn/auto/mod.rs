@@ -3,10 +3,12 @@
 //! An expert is a member of the family on so many of the newest examples. [`Mix::learn`] asks each of them at past
 //! points in time, with what had matured by then ([`folds`]), and finds the weights with the least loss ([`simplex`]) of
 //! the weighted mean of their answers ([`evidence`]): probabilities, shares of classes, or quantiles. The less the
-//! outcomes say, the nearer the weights stay to those of a safe mix.
+//! outcomes say, the nearer the weights stay to those of a safe mix. A mix of probabilities that orders what is asked worse
+//! than one of its experts does, beyond chance ([`order`]), leans on that expert until it does not.
 
 mod evidence;
 mod folds;
+mod order;
 mod simplex;
 #[cfg(test)]
 mod tests;
@@ -57,6 +59,8 @@ const WEIGHT_MIN: f64 = 0.04;
 pub struct Mix {
     weights: Vec<f64>,
     judged: Option<Judged>,
+    /// Whether no better weights than the safe ones could be found, though there is something to find them by.
+    failed: bool,
 }
 
 /// A fitted mix.
@@ -70,7 +74,7 @@ impl Mix {
     #[must_use]
     pub fn safe() -> Self {
         let weights = EXPERTS.iter().map(|expert| expert.safe).collect();
-        Self { weights, judged: None }
+        Self { weights, judged: None, failed: false }
     }
 
     /// Learns the weights. The outcome of an example is known `matures_after` microseconds after its anchor; `seed`
@@ -119,16 +123,17 @@ impl Mix {
         };
         let solution = simplex::minimise(&safe, &loss);
         if !solution.converged {
-            return Self::safe();
+            return Self { failed: true, ..Self::safe() };
         }
         let mut weights = solution.weights;
         weights.iter_mut().filter(|weight| **weight < WEIGHT_MIN).for_each(|weight| *weight = 0.0);
         let total: f64 = weights.iter().sum();
         weights.iter_mut().for_each(|weight| *weight /= total);
+        let weights = evidence.in_order(weights);
         let judged = evidence.judged(&weights);
         let mut of_all = vec![0.0; EXPERTS.len()];
         experts.iter().zip(weights).for_each(|(place, weight)| of_all[*place] = weight);
-        Self { weights: of_all, judged: Some(judged) }
+        Self { weights: of_all, judged: Some(judged), failed: false }
     }
 
     /// Fits the experts that count to a context.
@@ -152,6 +157,9 @@ impl Mix {
         let mut report: Report = heaviest.1.report.clone();
         if parts.iter().any(|(_, part)| part.report.fallback.is_none()) {
             report.fallback = None;
+        }
+        if self.failed {
+            report.fallback = Some("the solver of its weights did not converge".into());
         }
         report.diagnostics.examples = examples.features.rows();
         if let Some(judged) = self.judged {
