@@ -3,6 +3,7 @@
 //! An insert into sled costs the same whatever its size (some 13 µs), so the pages and the log keep inserts far below
 //! one per change. A commit is one transaction over several trees; batches are not used, for they keep garbage alive.
 
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -101,7 +102,7 @@ impl Disk {
     /// Writes all of it or nothing. After a crash a commit is there only when all commits before it are.
     pub(crate) fn commit(&self, writes: &[Write]) -> Result<(), Error> {
         match &self.engine {
-            Engine::Sled { committed, .. } => commit(committed, writes),
+            Engine::Sled { committed, .. } => commit(committed, writes).map_err(|error| failed(error, &self.directory)),
             Engine::Simulated(disk) => {
                 let write = |(target, key, value): &Write| (target.index(), key.clone(), value.clone());
                 disk.write(writes.iter().map(write).collect(), Target::Positions.index())
@@ -112,7 +113,7 @@ impl Disk {
     pub(crate) fn flush(&self) -> Result<(), Error> {
         match &self.engine {
             Engine::Sled { db, .. } => {
-                db.flush()?;
+                db.flush().map_err(|error| failed(error, &self.directory))?;
                 Ok(())
             }
             Engine::Simulated(disk) => disk.flush(),
@@ -143,7 +144,7 @@ impl Disk {
         let (tree, bytes) = (usize::from(Kind::of(id).byte()), page.encode(&mut scratch));
         match &self.engine {
             Engine::Sled { pages, .. } => {
-                pages[tree].insert(&id[1..], bytes)?;
+                pages[tree].insert(&id[1..], bytes).map_err(|error| failed(error, &self.directory))?;
                 Ok(())
             }
             Engine::Simulated(disk) => {
@@ -221,7 +222,17 @@ type Entries = Box<dyn Iterator<Item = Result<(Vec<u8>, Vec<u8>), Error>>>;
 /// The trees of pages stand behind those that commits write to.
 const PAGES: usize = 9;
 
-fn commit(trees: &[Tree; 9], writes: &[Write]) -> Result<(), Error> {
+/// Why nothing could be written.
+fn failed(error: sled::Error, directory: &str) -> Error {
+    match error {
+        sled::Error::Io(error) if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => {
+            Error::Full { directory: directory.into(), error }
+        }
+        other => other.into(),
+    }
+}
+
+fn commit(trees: &[Tree; 9], writes: &[Write]) -> Result<(), sled::Error> {
     let [meta, positions, log, dirty, outbox, context, published, progress, ahead] = trees;
     let trees = (meta, positions, log, dirty, outbox, context, published, progress, ahead);
     let result = trees.transaction(|(meta, positions, log, dirty, outbox, context, published, progress, ahead)| {
@@ -237,7 +248,7 @@ fn commit(trees: &[Tree; 9], writes: &[Write]) -> Result<(), Error> {
     });
     match result {
         Ok(()) => Ok(()),
-        Err(TransactionError::Storage(error)) => Err(error.into()),
+        Err(TransactionError::Storage(error)) => Err(error),
         Err(TransactionError::Abort(never)) => match never {},
     }
 }
@@ -255,7 +266,11 @@ fn open(path: &Path, cache_bytes: u64, directory: &str) -> Result<sled::Db, Erro
         if !locked {
             let what = "its disk engine finds it corrupt".into();
             let corrupt = matches!(error, sled::Error::Corruption { .. });
-            return Err(if corrupt { Error::Damaged { directory: directory.into(), what } } else { error.into() });
+            return Err(if corrupt {
+                Error::Damaged { directory: directory.into(), what }
+            } else {
+                failed(error, directory)
+            });
         }
         if attempts_left == 0 {
             return Err(Error::InUse(directory.into()));
@@ -268,5 +283,18 @@ fn open(path: &Path, cache_bytes: u64, directory: &str) -> Result<sled::Db, Erro
 impl std::fmt::Debug for Disk {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Disk").field("directory", &self.directory).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_from_other_faults() {
+        let full = failed(sled::Error::Io(ErrorKind::StorageFull.into()), "/data/store").to_string();
+        assert!(full.contains("the disk that holds the store in /data/store is full"), "{full}");
+        let other = failed(sled::Error::Io(ErrorKind::PermissionDenied.into()), "/data/store").to_string();
+        assert!(!other.contains("full"), "{other}");
     }
 }

@@ -11,6 +11,17 @@ pub enum Error {
     /// The disk engine failed.
     #[error("the store's disk engine failed: {0}")]
     Disk(#[from] sled::Error),
+    /// There is no room for what is to be written.
+    #[error(
+        "the disk that holds the store in {directory} is full ({error}): make room there and start again; what was \
+         committed is there, and the rest is read again"
+    )]
+    Full {
+        /// Where the store is.
+        directory: String,
+        /// As the system says it.
+        error: std::io::Error,
+    },
     /// Stored bytes are not what this version writes.
     #[error("the store in {directory} is damaged or of another version: {what}")]
     Damaged {
