@@ -198,7 +198,7 @@ fn who_is_not_let_in_is_told_why_without_the_password() {
         refused(&program, arguments, &[address.as_str(), "certificate verify failed", &hint]);
     }
     program.set("AUTHORITY", "nowhere.pem");
-    refused(&program, &["run"], &["ssl.ca.location", "see `sink.options`"]);
+    refused(&program, &["run"], &["`ssl.ca.location` cannot be read: nowhere.pem"]);
 }
 
 #[test]

@@ -50,6 +50,14 @@ fn is_secret(name: &str) -> bool {
     ["password", "passphrase", "secret", "key.pem", "oauthbearer.config"].iter().any(|end| name.ends_with(end))
 }
 
+/// librdkafka's settings that name a file or folder of certificates or keys.
+fn is_file(name: &str) -> bool {
+    name.starts_with("ssl.") && name.ends_with(".location")
+}
+
+/// In the place of `ssl.ca.location`: the library looks where systems have them.
+const PROBE: &str = "probe";
+
 pub(super) fn check(
     document: &Document,
     section: &str,
@@ -68,7 +76,16 @@ fn value(document: &Document, section: &str, name: &str, raw: &RawOption) -> Res
             );
             from_variable(document, &path[..2], name, text, &hint)
         }
-        RawOption::Text(text) => variables(text).map_err(|message| document.error(&path, message)),
+        RawOption::Text(text) => {
+            let value = variables(text).map_err(|message| document.error(&path, message))?;
+            // The library's own message names no file.
+            if is_file(name) && value != PROBE {
+                std::fs::metadata(&value).map_err(|error| {
+                    document.error(&path, format!("the file of `{name}` cannot be read: {value}: {error}"))
+                })?;
+            }
+            Ok(value)
+        }
         RawOption::File { file } => {
             let text = std::fs::read_to_string(&file.0);
             let text = text.map_err(|error| {
@@ -119,6 +136,16 @@ mod tests {
     }
 
     #[test]
+    fn a_certificate_that_is_not_there_is_named() {
+        let gone = checked("\"ssl.ca.location\" = \"/gone/ca.pem\"").expect_err("no such file");
+        assert!(gone.contains("`ssl.ca.location` cannot be read: /gone/ca.pem: No such file"), "{gone}");
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        for there in [PROBE, folder.path().to_str().expect("a text")] {
+            checked(&format!("\"ssl.ca.location\" = {there:?}")).expect("the library takes it");
+        }
+    }
+
+    #[test]
     fn other_settings_stand_as_they_are() {
         let options = checked("\"linger.ms\" = \"${FORESHORE_NOT_SET:-5}\"").expect("valid");
         assert_eq!(options.to_vec(), [("linger.ms".to_owned(), "5".to_owned())]);
@@ -127,11 +154,10 @@ mod tests {
 
     #[test]
     fn how_a_broker_is_reached_is_taken_over() {
-        let source =
-            checked("\"security.protocol\" = \"SSL\"\n\"ssl.ca.location\" = \"a\"\n\"fetch.min.bytes\" = \"1\"");
-        let sink = checked("\"ssl.ca.location\" = \"b\"").expect("valid");
+        let source = checked("\"security.protocol\" = \"SSL\"\n\"sasl.username\" = \"a\"\n\"fetch.min.bytes\" = \"1\"");
+        let sink = checked("\"sasl.username\" = \"b\"").expect("valid");
         let both = source.expect("valid").of_connection().under(sink);
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-        assert_eq!(both.to_vec(), [pair("security.protocol", "SSL"), pair("ssl.ca.location", "b")]);
+        assert_eq!(both.to_vec(), [pair("security.protocol", "SSL"), pair("sasl.username", "b")]);
     }
 }
