@@ -339,6 +339,10 @@ impl Source for KafkaSource {
         delivery.next = moved.map(|(lane, _)| at(&lane.partition, lane.next)).collect();
         let behind = self.lanes.iter().enumerate().filter(|(index, _)| self.is_behind(*index));
         delivery.behind = behind.map(|(_, lane)| lane.partition.clone()).collect();
+        if self.partitions.is_empty() {
+            let (wanted, brokers) = (self.settings.topics.join("`, `"), &self.settings.brokers);
+            delivery.waiting = Some(format!("no topic of brokers `{brokers}` matches `{wanted}` yet"));
+        }
         Ok(delivery)
     }
 

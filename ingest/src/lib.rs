@@ -36,7 +36,7 @@ pub struct Delivery {
     /// Topic and partition of those that have not been read to their end, while each partition's records come as they
     /// arrive. None while all partitions come in one order of time.
     pub behind: Vec<(Arc<str>, i32)>,
-    /// What the next record waits for, while it waits: a schema registry that gives no answer.
+    /// What the next record waits for, while it waits: a schema registry that gives no answer, a topic that matches.
     pub waiting: Option<String>,
 }
 

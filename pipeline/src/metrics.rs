@@ -119,7 +119,10 @@ pub fn describe() {
         "foreshore_records_rejected_total",
         "records refused and kept as dead letters, by topic and stage"
     );
-    describe_gauge!("foreshore_source_waiting", "1 while the next record waits for the schema registry");
+    describe_gauge!(
+        "foreshore_source_waiting",
+        "1 while the next record waits for the schema registry, or for a topic that matches"
+    );
     describe_counter!("foreshore_rows_applied_total", "row versions written, by table and operation");
     describe_counter!("foreshore_rows_late_total", "row versions that came after the watermark had passed, by table");
     describe_counter!("foreshore_dedupe_hits_total", "changes that changed nothing");

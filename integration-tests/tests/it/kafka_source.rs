@@ -129,12 +129,16 @@ fn aborted_transactions_are_not_seen_and_markers_do_not_hide_the_end() {
 #[test]
 fn new_topics_and_partitions_are_found() {
     let broker = shared();
-    broker.create_topic("growing.1.orders", 1);
-    broker.send("growing.1.orders", &[Sent::new(0, 1, "1", "{}")]);
     let mut settings = settings(broker, &[r"^growing\..*"]);
     settings.refresh_interval = Duration::from_millis(100);
     let mut source = connect(settings);
-    assert_eq!(changes(&read(&mut source, 10)).len(), 1);
+    let waiting = source.poll(10, Duration::ZERO).expect("the broker answers").waiting.expect("there is nothing yet");
+    assert!(waiting.contains(r"matches `^growing\..*` yet"), "{waiting}");
+    broker.create_topic("growing.1.orders", 1);
+    broker.send("growing.1.orders", &[Sent::new(0, 1, "1", "{}")]);
+    let found = until(&mut source, 10, |deliveries| !changes(deliveries).is_empty());
+    assert_eq!(changes(&found).len(), 1);
+    assert_eq!(found.last().and_then(|delivery| delivery.waiting.as_ref()), None);
     broker.create_topic("growing.2.orders", 1);
     broker.add_partitions("growing.1.orders", 2);
     broker.send("growing.2.orders", &[Sent::new(0, 1, "2", "{}")]);
