@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::broker::{Broker, shared};
-use crate::kafka_shop::{CHUNK, CUSTOMERS, Numbers, Shop, program_of, scores};
+use crate::kafka_shop::{CHUNK, CUSTOMERS, Numbers, Shop, asked, program_of, scores};
 use crate::program::Program;
 
 /// Kills of the run, and of the broker, unless the environment says otherwise.
@@ -21,12 +21,6 @@ fn program(broker: &Broker, app: &str) -> Program {
 /// The last score of each key.
 fn last_of(scores: &[(String, String, String)]) -> BTreeMap<&str, &str> {
     scores.iter().map(|(_, key, value)| (key.as_str(), value.as_str())).collect()
-}
-
-/// A number from the environment, for runs that are longer than a test should be.
-fn asked(name: &str, otherwise: u64) -> u64 {
-    std::env::var(name)
-        .map_or(otherwise, |text| text.parse().unwrap_or_else(|_| panic!("{name}: not a number: {text}")))
 }
 
 /// Waits until more has been published, or for some seconds.

@@ -193,3 +193,9 @@ pub(crate) fn scores(broker: &Broker, app: &str, task: &str) -> Vec<(String, Str
     }
     scores
 }
+
+/// A number from the environment, for runs that are longer than a test should be.
+pub(crate) fn asked(name: &str, otherwise: u64) -> u64 {
+    std::env::var(name)
+        .map_or(otherwise, |text| text.parse().unwrap_or_else(|_| panic!("{name}: not a number: {text}")))
+}

@@ -68,14 +68,25 @@ impl Postgres {
 /// A worker of our own.
 pub(crate) struct Connect {
     port: u16,
+    brokers: String,
 }
 
 impl Connect {
     pub(crate) fn start(broker: &Broker) -> Self {
-        let port = free_port();
+        let worker = Self { port: free_port(), brokers: broker.address() };
+        worker.resume();
+        worker
+    }
+
+    /// Stops it as a crash would.
+    pub(crate) fn kill(&self) {
+        script("connect", &["kill", &self.port.to_string()]);
+    }
+
+    /// Starts it again, with the connectors that it had.
+    pub(crate) fn resume(&self) {
         let process = std::process::id().to_string();
-        script("connect", &["start", &port.to_string(), &broker.address(), "--until-exit-of", &process]);
-        Self { port }
+        script("connect", &["start", &self.port.to_string(), &self.brokers, "--until-exit-of", &process]);
     }
 
     /// Makes a connector, and waits until its task runs.
