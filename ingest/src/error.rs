@@ -65,4 +65,12 @@ pub enum Error {
         /// What is wrong and what to do.
         reason: String,
     },
+    /// The Fluvio cluster refused, or a topic cannot be read.
+    #[error("fluvio, {what}: {reason}")]
+    Fluvio {
+        /// The topic, partition or cluster.
+        what: String,
+        /// What is wrong and what to do.
+        reason: String,
+    },
 }

@@ -4,7 +4,6 @@
 //! fetched ahead, and `merge::Merge` decides whose record goes next.
 
 mod client;
-mod merge;
 mod refusal;
 mod settings;
 
@@ -22,11 +21,11 @@ use rdkafka::{Offset, TopicPartitionList};
 use relational::Position;
 
 use crate::decode::{self, OwnedRecord, Tables};
-use crate::{Delivery, Error, Source};
+use crate::merge::Merge;
+use crate::selection::Selection;
+use crate::{Delivery, Error, Source, gone};
 use client::{Client, Log, client, discover, is_lasting, record};
-use merge::Merge;
 pub use settings::KafkaSettings;
-use settings::Selection;
 
 /// How long one question to a broker that has answered before may take.
 const QUESTION_TIMEOUT: Duration = Duration::from_secs(10);
@@ -381,9 +380,5 @@ fn fault(what: &str, reason: &dyn fmt::Display) -> Error {
 }
 
 fn lost(what: &str, next: i64, low: i64, high: i64) -> Error {
-    let reason = format!(
-        "the store goes on at offset {next}, but the log holds {low} to {high}: the records between are gone (retention, \
-         or the topic was made anew); start with an empty store, or restore a snapshot of it that is newer"
-    );
-    fault(what, &reason)
+    fault(what, &gone(next, low, high))
 }

@@ -5,10 +5,13 @@ pub mod coerce;
 pub mod decode;
 mod error;
 pub mod files;
+pub mod fluvio;
 pub mod kafka;
 pub mod learning;
+mod merge;
 pub mod ndjson;
 pub mod registry;
+mod selection;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -75,4 +78,12 @@ pub trait Source: Send {
 
     /// How far it is, for progress bars: (done, total) in records or bytes; total `None` when unknown (a live topic).
     fn progress(&self) -> (u64, Option<u64>);
+}
+
+/// Why a log cannot be read on at this offset, and what to do.
+fn gone(next: i64, low: i64, high: i64) -> String {
+    format!(
+        "the store goes on at offset {next}, but the log holds {low} to {high}: the records between are gone (retention, \
+         or the topic was made anew); start with an empty store, or restore a snapshot of it that is newer"
+    )
 }

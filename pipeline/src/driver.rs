@@ -319,7 +319,7 @@ pub fn set_complete(store: &Store) -> Result<(), graph_store::Error> {
 ///
 /// When store or source fails.
 pub fn ensure_replayed(world: &World, store: &Arc<Store>) -> Result<u64, Failure> {
-    let live = store.sequence().0 > 0 && world.settings.source.kind == crate::config::RawSourceKind::Kafka;
+    let live = store.sequence().0 > 0 && world.settings.source.kind.is_live();
     if is_complete(store)? || live {
         return Ok(0);
     }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ingest::fluvio::FluvioSource;
 use ingest::kafka::KafkaSource;
 use ingest::learning::{LearnedTable, Sample, learn_tables, meanings};
 use ingest::ndjson::ChangeFiles;
@@ -14,7 +15,7 @@ use toml::{Table, Value};
 
 use crate::config::{RawSourceKind, Settings, SinkSettings};
 use crate::tables;
-use crate::world::{Failure, kafka_settings, registry, sink_settings};
+use crate::world::{Failure, fluvio_source, kafka_settings, registry, written_topics};
 
 /// Records of each partition that are looked at.
 const RECORDS: usize = 500;
@@ -124,12 +125,16 @@ pub(crate) fn sample(settings: &Settings) -> Result<Sample, Failure> {
     let source = &settings.source;
     let mut sample = match source.kind {
         RawSourceKind::Kafka => KafkaSource::sample(&kafka_settings(settings), RECORDS)?,
+        RawSourceKind::Fluvio => {
+            let (cluster, fluvio) = fluvio_source(settings)?;
+            FluvioSource::sample(cluster, &fluvio, RECORDS)?
+        }
         RawSourceKind::Changes | RawSourceKind::Files => {
             ChangeFiles::sample(&source.files, source.topics.first().map(String::as_str), LINES)?
         }
     };
-    if let SinkSettings::Kafka(output) = &settings.sink {
-        let ours: Vec<String> = sink_settings(settings, output).topics.all().collect();
+    if let SinkSettings::Kafka(_) | SinkSettings::Fluvio(_) = &settings.sink {
+        let ours: Vec<String> = written_topics(settings).all().collect();
         sample.topics.retain(|topic| !ours.contains(topic));
         sample.records.retain(|record| ours.iter().all(|ours| *ours != *record.origin.topic));
     }

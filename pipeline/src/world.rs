@@ -7,19 +7,20 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use graph_store::{Keyspace, Options, Store};
 use ingest::decode::{OwnedRecord, Tables, deliver};
 use ingest::files::TableFiles;
+use ingest::fluvio::{FluvioSettings, FluvioSource};
 use ingest::kafka::{KafkaSettings, KafkaSource};
 use ingest::ndjson::ChangeFiles;
 use ingest::registry::Registry;
 use ingest::{Delivery, Source};
 use relational::{DeadLetter, EventTime, Schema};
 use sinks::{
-    DeadLetterRecord, ExactlyOnce, JsonLines, KafkaSink, KafkaTransactions, Origin, ParquetSink, ProcessId, Sink,
-    StoreId, Topics,
+    DeadLetterRecord, ExactlyOnce, FluvioSink, JsonLines, KafkaSink, KafkaTransactions, Origin, ParquetSink, ProcessId,
+    Sink, StoreId, Topics,
 };
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::cli::Common;
-use crate::config::{self, ConfigError, Delivery as Mode, KafkaOutput, RawSourceKind, Settings, SinkSettings};
+use crate::config::{self, Cluster, ConfigError, Delivery as Mode, KafkaOutput, RawSourceKind, Settings, SinkSettings};
 use crate::engine::next_outbox;
 use crate::learning::{self, Learned};
 use crate::plan::Plan;
@@ -53,6 +54,9 @@ pub enum Failure {
     /// The source failed.
     #[error("{0}")]
     Source(#[from] ingest::Error),
+    /// Fluvio cannot be used.
+    #[error("{0}")]
+    Fluvio(#[from] fluvio_log::Error),
     /// The sink failed.
     #[error("{0}")]
     Sink(#[from] sinks::Error),
@@ -117,7 +121,9 @@ impl World {
                 let schema = ingest::files::infer(&files)?;
                 (files, schema)
             }
-            RawSourceKind::Changes | RawSourceKind::Kafka => (Vec::new(), tables::declared_schema(&settings)?),
+            RawSourceKind::Changes | RawSourceKind::Kafka | RawSourceKind::Fluvio => {
+                (Vec::new(), tables::declared_schema(&settings)?)
+            }
         };
         let schema = Arc::new(schema);
         let compile = |task| Plan::compile(task, &schema, &settings.document).map(Arc::new);
@@ -163,6 +169,10 @@ impl World {
             RawSourceKind::Kafka => {
                 let tables = Arc::new(self.topics()?);
                 Box::new(KafkaSource::connect(kafka_settings(&self.settings), tables)?)
+            }
+            RawSourceKind::Fluvio => {
+                let (cluster, settings) = fluvio_source(&self.settings)?;
+                Box::new(FluvioSource::connect(cluster, settings, Arc::new(self.topics()?))?)
             }
         })
     }
@@ -230,6 +240,11 @@ impl World {
         Ok(match &self.settings.sink {
             SinkSettings::JsonLines(path) => json_lines(path, &self.settings.app.name, id, sync)?,
             SinkSettings::Parquet(path) => Box::new(ParquetSink::open(path, id, sync)?),
+            SinkSettings::Fluvio(cluster) => {
+                let cluster = fluvio_settings(&self.settings, cluster);
+                let topics = written_topics(&self.settings);
+                Box::new(FluvioSink::open(fluvio_log::connect(&cluster)?, cluster.to_string(), topics, id)?)
+            }
             SinkSettings::Kafka(output) => {
                 sink_topics(&self.settings, output)?;
                 let kafka = sink_settings(&self.settings, output);
@@ -262,16 +277,39 @@ pub(crate) fn kafka_settings(settings: &Settings) -> KafkaSettings {
     kafka
 }
 
+/// The topics that scores and dead letters go to.
+pub(crate) fn written_topics(settings: &Settings) -> Topics {
+    let scores = settings.tasks.iter().map(|task| (task.name.clone(), task.topic.clone())).collect();
+    Topics { app: settings.app.name.clone(), scores }
+}
+
+fn fluvio_settings(settings: &Settings, cluster: &Cluster) -> fluvio_log::Settings {
+    let Cluster { endpoint, profile } = cluster.clone();
+    fluvio_log::Settings { endpoint, profile, client_id: settings.app.name.clone() }
+}
+
+/// The Fluvio cluster of the source, and what to read there.
+///
+/// # Errors
+///
+/// When the cluster's profile cannot be read.
+pub(crate) fn fluvio_source(settings: &Settings) -> Result<(Box<dyn fluvio_log::Cluster>, FluvioSettings), Failure> {
+    let source = &settings.source;
+    let cluster = fluvio_settings(settings, &source.fluvio);
+    let mut fluvio = FluvioSettings::new(cluster.to_string(), source.topics.clone());
+    if let SinkSettings::Fluvio(_) = &settings.sink {
+        fluvio.own = written_topics(settings).all().collect();
+    }
+    Ok((fluvio_log::connect(&cluster)?, fluvio))
+}
+
 /// How to reach the topics that are written.
 pub(crate) fn sink_settings(settings: &Settings, output: &KafkaOutput) -> sinks::KafkaSettings {
     let source = &settings.source;
     let own_group = source.options.iter().find(|(name, _)| name == "group.id").map(|(_, group)| group.clone());
     let reads_there = source.kind == RawSourceKind::Kafka && source.brokers.as_deref() == Some(&output.brokers);
     sinks::KafkaSettings {
-        topics: Topics {
-            app: settings.app.name.clone(),
-            scores: settings.tasks.iter().map(|task| (task.name.clone(), task.topic.clone())).collect(),
-        },
+        topics: written_topics(settings),
         brokers: output.brokers.clone(),
         options: output.options.to_vec(),
         group: reads_there.then(|| own_group.unwrap_or_else(|| settings.app.name.clone())),

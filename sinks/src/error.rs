@@ -48,6 +48,18 @@ pub enum Error {
         /// Whether another attempt may go well.
         passes: bool,
     },
+    /// Fluvio refused, or did not answer in time.
+    #[error("cannot {action} at {cluster}: {reason}")]
+    Fluvio {
+        /// What was tried, with the topic where it is known.
+        action: String,
+        /// The cluster, in words.
+        cluster: String,
+        /// What the client says and what to do.
+        reason: String,
+        /// Whether another attempt may go well.
+        passes: bool,
+    },
     /// Another process publishes for the same application.
     #[error(
         "another process publishes as application `{app}` since offset {offset} of {topic}, and this one was shut out; run \
@@ -91,7 +103,7 @@ impl Error {
     /// Whether it is a matter of time: the same records may be published again, and it may go well.
     #[must_use]
     pub fn passes(&self) -> bool {
-        matches!(self, Self::Away { .. } | Self::Kafka { passes: true, .. })
+        matches!(self, Self::Away { .. } | Self::Kafka { passes: true, .. } | Self::Fluvio { passes: true, .. })
     }
 
     pub(crate) fn file(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {

@@ -1,4 +1,4 @@
-//! Scores and dead letters become records, and records leave: to Kafka topics, JSON lines or Parquet files.
+//! Scores and dead letters become records, and records leave: to Kafka or Fluvio topics, JSON lines or Parquet files.
 //!
 //! The store's outbox holds [`Outgoing`] entries in its own bytes ([`Outgoing::encode`]). A publisher drains it in order
 //! through a [`Sink`]: after a crash it sends again whatever the outbox still holds, and the sink skips what it already
@@ -8,8 +8,10 @@
 
 mod dead_letter;
 mod entry;
+mod envelope;
 mod error;
 mod exactly_once;
+mod fluvio;
 mod json;
 mod json_lines;
 mod kafka;
@@ -24,6 +26,7 @@ mod record;
 mod stamp;
 mod topics;
 
+pub use self::fluvio::FluvioSink;
 pub use dead_letter::{ATTEMPT_HEADER, DeadLetterRecord, ERRORS_PREFIX};
 pub use entry::ProcessId;
 pub use error::Error;

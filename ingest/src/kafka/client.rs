@@ -13,11 +13,12 @@ use rdkafka::metadata::{Metadata, MetadataTopic};
 use relational::EventTime;
 
 use super::refusal::refusal;
-use super::settings::{KafkaSettings, Selection};
+use super::settings::KafkaSettings;
 use super::{KafkaSource, PAUSE, Partition, at, fault};
 use crate::Error;
 use crate::decode::{OwnedRecord, Tables};
 use crate::learning::Sample;
+use crate::selection::Selection;
 
 /// How long the first of several questions for the same waits; each further one waits twice as long.
 const FIRST_ATTEMPT: Duration = Duration::from_secs(1);
@@ -71,14 +72,7 @@ pub(super) fn discover(
         }
     };
     let topics = metadata.topics();
-    if let Some(name) = selection.names.iter().find(|name| topics.iter().all(|topic| topic.name() != name.as_str())) {
-        let near = topics.iter().map(|topic| topic.name()).max_by(|a, b| {
-            let similarity = |other: &str| strsim::jaro_winkler(name, other);
-            similarity(a).total_cmp(&similarity(b))
-        });
-        let hint = near.map_or_else(String::new, |near| format!("; the nearest that is there is `{near}`"));
-        let reason =
-            format!("it does not exist, or may not be read by us{hint}; create it, or correct `source.topics`");
+    if let Some((name, reason)) = selection.missing(topics.iter().map(MetadataTopic::name)) {
         return Err(Error::Kafka { what: format!("topic `{name}`, {what}"), reason });
     }
     let wanted = topics.iter().filter(|topic| selection.contains(topic.name()));

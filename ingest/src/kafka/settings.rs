@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use regex_lite::Regex;
-
 use crate::Error;
+use crate::selection::Selection;
 
 /// Options that the source relies on.
 const FIXED: [(&str, &str, &str); 5] = [
@@ -108,40 +107,7 @@ impl KafkaSettings {
     ///
     /// When there is none, or a pattern is not a regular expression.
     pub(super) fn selection(&self) -> Result<Selection, Error> {
-        let mut selection = Selection { names: Vec::new(), patterns: Vec::new(), own: self.own.clone() };
-        for topic in &self.topics {
-            if topic.starts_with('^') {
-                selection.patterns.push(Regex::new(topic).map_err(|error| Error::Kafka {
-                    what: format!("topic `{topic}`"),
-                    reason: format!("it is not a pattern: {error}"),
-                })?);
-            } else {
-                selection.names.push(topic.clone());
-            }
-        }
-        if self.topics.is_empty() {
-            let reason =
-                "there are none; set `source.topics` to names, or to a pattern such as \"^shop\\\\..*\"".to_owned();
-            return Err(Error::Kafka { what: "topics".to_owned(), reason });
-        }
-        Ok(selection)
-    }
-}
-
-/// Topics by name and by pattern.
-#[derive(Debug)]
-pub(super) struct Selection {
-    pub(super) names: Vec<String>,
-    pub(super) patterns: Vec<Regex>,
-    own: Vec<String>,
-}
-
-impl Selection {
-    pub(super) fn contains(&self, topic: &str) -> bool {
-        let is_internal = matches!(topic, "__consumer_offsets" | "__transaction_state" | "__share_group_state")
-            || self.own.iter().any(|own| own == topic);
-        self.names.iter().any(|name| name == topic)
-            || (!is_internal && self.patterns.iter().any(|pattern| pattern.is_match(topic)))
+        Selection::new(&self.topics, &self.own).map_err(|(what, reason)| Error::Kafka { what, reason })
     }
 }
 

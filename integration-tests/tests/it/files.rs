@@ -4,8 +4,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Every crate of the workspace.
-pub(crate) const CRATES: [&str; 9] =
-    ["relational", "pql", "ingest", "graph-store", "predictor", "sinks", "pipeline", "pretrain", "integration-tests"];
+pub(crate) const CRATES: [&str; 10] = [
+    "relational",
+    "pql",
+    "fluvio-log",
+    "ingest",
+    "graph-store",
+    "predictor",
+    "sinks",
+    "pipeline",
+    "pretrain",
+    "integration-tests",
+];
 
 /// What is not ours: build outputs, services, data.
 const SKIPPED: [&str; 5] = ["target", ".git", ".services", "proptest-regressions", "foreshore-store"];

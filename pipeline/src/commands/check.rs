@@ -183,7 +183,7 @@ fn look_ahead(world: &World) -> Result<Vec<String>, Failure> {
         return Ok(vec!["the store is empty: run `foreshore replay --no-score` and check again to have columns examined that may look ahead".into()]);
     }
     let store = world.open_store(false)?;
-    if store.sequence().0 == 0 || (world.settings.source.kind != RawSourceKind::Kafka && !is_complete(&store)?) {
+    if store.sequence().0 == 0 || (!world.settings.source.kind.is_live() && !is_complete(&store)?) {
         return Ok(Vec::new());
     }
     let at = AsOf::historical(store.newest_time(), store.sequence());

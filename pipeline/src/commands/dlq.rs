@@ -11,7 +11,7 @@ use crate::cli::{Dlq, DlqWhat, Format};
 use crate::config::SinkSettings;
 use crate::driver::Driver;
 use crate::output;
-use crate::world::{Failure, World, sink_settings, sink_topics};
+use crate::world::{Failure, World, sink_settings, sink_topics, written_topics};
 
 pub(super) fn dlq(arguments: &Dlq) -> Result<(), Failure> {
     match &arguments.what {
@@ -55,6 +55,13 @@ fn read(world: &World) -> Result<Vec<DeadLetterRecord>, Failure> {
             let stored = sinks::read_dead_letters(&sink_settings(&world.settings, output))?;
             Ok(stored.into_iter().map(|stored| stored.letter).collect::<Result<_, _>>()?)
         }
+        SinkSettings::Fluvio(_) => {
+            let topic = written_topics(&world.settings).dead_letters();
+            let message = format!(
+                "refused records of a Fluvio sink are not read back; look at them with `fluvio consume {topic} -B`"
+            );
+            Err(Failure::Usage(message))
+        }
         SinkSettings::JsonLines(_) | SinkSettings::Parquet(_) => {
             let lines = lines(&letters_file(world))?;
             // A shorter file is another one.
@@ -71,7 +78,7 @@ fn letters_file(world: &World) -> PathBuf {
         SinkSettings::JsonLines(path) if path == Path::new("-") => PathBuf::from(&world.settings.app.name),
         SinkSettings::Parquet(path) => path.with_extension(""),
         SinkSettings::JsonLines(path) => path.clone(),
-        SinkSettings::Kafka(_) => unreachable!("dead letters of a Kafka sink are in a topic"),
+        SinkSettings::Kafka(_) | SinkSettings::Fluvio(_) => unreachable!("such a sink's dead letters are in a topic"),
     };
     let mut name = scores.into_os_string();
     name.push(".dlq.jsonl");

@@ -15,7 +15,7 @@ pub(super) fn topics(arguments: &Topics) -> Result<(), Failure> {
     // The schema is not asked for: the topics are there before anything can be learnt from the source.
     let settings = config::load(&common.config)?;
     let SinkSettings::Kafka(output) = &settings.sink else {
-        return Err(Failure::Usage("the config's sink is not \"kafka\", so there are no topics to create".into()));
+        return Err(Failure::Usage("the config's sink is not \"kafka\", so there are no topics to create; those of Fluvio are made with `fluvio topic create`".into()));
     };
     let scores: Vec<String> = settings.tasks.iter().map(|task| task.topic.clone()).collect();
     sink_topics(&settings, output)?;

@@ -1,5 +1,6 @@
 //! Configuration: defaults, then the file, then `FORESHORE__SECTION__KEY` variables.
 
+mod cluster;
 mod device;
 mod options;
 mod raw;
@@ -15,6 +16,7 @@ use std::path::Path;
 
 use toml::{Table, Value};
 
+pub use cluster::Cluster;
 pub use device::Device;
 pub use options::Options;
 pub use raw::{Delivery, RawColumn, RawEmit, RawSinkKind, RawSourceKind, RawTable};
@@ -144,6 +146,37 @@ mod tests {
         let shown = parsed(&text, &[]).expect_err("no machine has so many");
         assert!(shown.contains("test.toml:2:10"), "{shown}");
         assert!(cfg!(feature = "cuda") || shown.contains("--features cuda"), "{shown}");
+    }
+
+    const FLUVIO: &str = "[source]\nkind = \"fluvio\"\nendpoint = \"127.0.0.1:9003\"\ntopics = \"t\"\n";
+
+    #[test]
+    fn fluvio_is_pointed_at_where_the_program_was_built_without_it() {
+        let shown = parsed(&FLUVIO.replace("9003\"", "9003\"\nprofile = \"x\""), &[]).expect_err("invalid");
+        if cfg!(feature = "fluvio") {
+            assert!(shown.contains("test.toml:4:11") && shown.contains("keep one of the two"), "{shown}");
+        } else {
+            assert!(shown.contains("test.toml:2:8") && shown.contains("--features fluvio"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn what_goes_with_fluvio_alone_is_pointed_at() {
+        let shown =
+            parsed(&MINIMAL.replace("\"files\"", "\"files\"\nendpoint = \"x:9003\""), &[]).expect_err("invalid");
+        assert!(shown.contains("test.toml:3:12") && shown.contains("kind = \"fluvio\""), "{shown}");
+        let settings = parsed(FLUVIO, &[("FORESHORE__SINK__KIND", "fluvio")]);
+        let settings = settings.map(|settings| settings.sink == SinkSettings::Fluvio(settings.source.fluvio.clone()));
+        assert!(settings.is_err() != cfg!(feature = "fluvio") && settings != Ok(false), "{settings:?}");
+    }
+
+    #[test]
+    fn exactly_once_is_refused_where_there_are_no_transactions() {
+        let document = Document { file: "test.toml".into(), text: "[sink]\ndelivery = \"exactly_once\"\n".into() };
+        let shown = cluster::delivery(&document, Some(Delivery::ExactlyOnce)).expect_err("no").to_string();
+        assert!(shown.contains("test.toml:2:12") && shown.contains("no transactions"), "{shown}");
+        cluster::delivery(&document, Some(Delivery::AtLeastOnce)).expect("at least once");
+        cluster::delivery(&document, None).expect("the default");
     }
 
     #[test]

@@ -54,6 +54,10 @@ pub(super) struct RawSource {
     pub files: OneOrMany,
     /// Kafka's bootstrap servers.
     pub brokers: Option<Text>,
+    /// The controller of a Fluvio cluster.
+    pub endpoint: Option<Text>,
+    /// The profile of Fluvio's own config that says how to reach it.
+    pub profile: Option<Text>,
     /// Topics by name, or one pattern that starts with `^`.
     #[serde(default)]
     pub topics: OneOrMany,
@@ -119,6 +123,16 @@ pub enum RawSourceKind {
     Changes,
     /// Kafka topics.
     Kafka,
+    /// Topics of a Fluvio cluster.
+    Fluvio,
+}
+
+impl RawSourceKind {
+    /// Whether more may always come.
+    #[must_use]
+    pub fn is_live(self) -> bool {
+        matches!(self, Self::Kafka | Self::Fluvio)
+    }
 }
 
 /// `[tables.<name>]`
@@ -257,7 +271,11 @@ pub(super) struct RawSink {
     pub path: Option<Text>,
     /// Kafka's bootstrap servers, where they are not the source's.
     pub brokers: Option<Text>,
-    /// How often a record may leave, for `kafka`.
+    /// The controller of a Fluvio cluster, where it is not the source's.
+    pub endpoint: Option<Text>,
+    /// The profile of Fluvio's own config, where it is not the source's.
+    pub profile: Option<Text>,
+    /// How often a record may leave, for `kafka` and `fluvio`.
     pub delivery: Option<Delivery>,
     /// Any librdkafka setting.
     #[serde(default)]
@@ -274,6 +292,8 @@ pub enum RawSinkKind {
     Parquet,
     /// Kafka topics.
     Kafka,
+    /// Topics of a Fluvio cluster.
+    Fluvio,
 }
 
 /// How often a record may leave.
@@ -327,6 +347,8 @@ struct RawSinkFile {
     kind: Option<RawSinkKind>,
     path: Option<Text>,
     brokers: Option<Text>,
+    endpoint: Option<Text>,
+    profile: Option<Text>,
     delivery: Option<Delivery>,
     #[serde(default)]
     options: IndexMap<String, RawOption>,

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use indexmap::IndexMap;
 use ingest::registry::RegistrySettings;
 
+use super::cluster::{self, Cluster};
 use super::device::Device;
 use super::options::{self, Options};
 use super::raw::{RawConfig, RawSource, RawSourceKind, RawTable};
@@ -58,6 +59,8 @@ pub struct SourceSettings {
     pub files: Vec<PathBuf>,
     /// Kafka's bootstrap servers.
     pub brokers: Option<String>,
+    /// The Fluvio cluster.
+    pub fluvio: Cluster,
     /// Topics by name, or one pattern.
     pub topics: Vec<String>,
     /// The records' format.
@@ -144,7 +147,9 @@ impl Settings {
 /// File names of the config are relative to `source.directory`, and that to the working directory.
 fn check_source(document: &Document, raw: &RawSource) -> Result<SourceSettings, ConfigError> {
     let kind = raw.kind.ok_or_else(|| {
-        document.error(&["source"], "`source.kind` is missing").hint("one of \"files\", \"changes\", \"kafka\"")
+        document
+            .error(&["source"], "`source.kind` is missing")
+            .hint("one of \"files\", \"changes\", \"kafka\", \"fluvio\"")
     })?;
     let directory = raw.directory.as_ref().map_or_else(PathBuf::new, |directory| PathBuf::from(&directory.0));
     let format = raw.format.clone().unwrap_or_else(|| "debezium".into());
@@ -155,6 +160,9 @@ fn check_source(document: &Document, raw: &RawSource) -> Result<SourceSettings, 
             .error(&["source"], "`source.brokers` is missing")
             .hint("for example brokers = \"127.0.0.1:9092\""));
     }
+    let is_fluvio = kind == RawSourceKind::Fluvio;
+    let fluvio = cluster::cluster(document, "source", is_fluvio, raw.endpoint.as_ref(), raw.profile.as_ref())?;
+    cluster::no_options(document, "source", !is_fluvio || raw.options.is_empty())?;
     if kind == RawSourceKind::Changes && raw.files.0.is_empty() {
         return Err(document
             .error(&["source"], "`source.files` is missing")
@@ -165,6 +173,7 @@ fn check_source(document: &Document, raw: &RawSource) -> Result<SourceSettings, 
         files: raw.files.0.iter().map(|file| directory.join(file)).collect(),
         directory,
         brokers,
+        fluvio,
         topics: raw.topics.0.clone(),
         format,
         lateness: raw.lateness.map_or(0, |lateness| lateness.0),

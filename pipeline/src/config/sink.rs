@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use super::cluster::{self, Cluster};
 use super::options::{self, Options};
-use super::raw::{Delivery, RawSink, RawSinkKind};
+use super::raw::{Delivery, RawSink, RawSinkKind, RawSourceKind};
 use super::report::{ConfigError, Document};
 use super::settings::SourceSettings;
 
@@ -16,6 +17,8 @@ pub enum SinkSettings {
     Parquet(PathBuf),
     /// Kafka topics.
     Kafka(KafkaOutput),
+    /// Topics of a Fluvio cluster.
+    Fluvio(Cluster),
 }
 
 /// Kafka topics that scores go to.
@@ -36,12 +39,20 @@ pub(super) fn check(document: &Document, raw: &RawSink, source: &SourceSettings)
         let path = raw.path.as_ref().map(|path| Path::new(&path.0).to_owned());
         path.ok_or_else(|| document.error(&["sink"], "`sink.path` is missing"))
     };
-    if raw.delivery.is_some() && raw.kind != RawSinkKind::Kafka {
+    if raw.delivery.is_some() && !matches!(raw.kind, RawSinkKind::Kafka | RawSinkKind::Fluvio) {
         return Err(document
-            .error(&["sink", "delivery"], "`delivery` goes with kind = \"kafka\"")
+            .error(&["sink", "delivery"], "`delivery` goes with kind = \"kafka\" or \"fluvio\"")
             .hint("files always hold each record once"));
     }
+    let is_fluvio = raw.kind == RawSinkKind::Fluvio;
+    let cluster = cluster::cluster(document, "sink", is_fluvio, raw.endpoint.as_ref(), raw.profile.as_ref())?;
     Ok(match raw.kind {
+        RawSinkKind::Fluvio => {
+            cluster::no_options(document, "sink", raw.options.is_empty())?;
+            cluster::delivery(document, raw.delivery)?;
+            let is_source = cluster == Cluster::default() && source.kind == RawSourceKind::Fluvio;
+            SinkSettings::Fluvio(if is_source { source.fluvio.clone() } else { cluster })
+        }
         RawSinkKind::Jsonl => SinkSettings::JsonLines(path()?),
         RawSinkKind::Parquet => SinkSettings::Parquet(path()?),
         RawSinkKind::Kafka => {

@@ -17,7 +17,7 @@ type Rank = (EventTime, Arc<str>, i32, i64);
 
 /// The partitions' next records.
 #[derive(Debug, Default)]
-pub(super) struct Merge {
+pub(crate) struct Merge {
     lanes: Vec<Lane>,
     heads: BinaryHeap<Reverse<(Rank, usize)>>,
     /// Lanes that have shown neither a next record nor their end.
@@ -33,18 +33,18 @@ struct Lane {
 
 impl Merge {
     /// Of this many partitions, all still to be read.
-    pub(super) fn new(partitions: usize) -> Self {
+    pub(crate) fn new(partitions: usize) -> Self {
         let lanes = (0..partitions).map(|_| Lane::default()).collect();
         Self { lanes, unknown: partitions, ..Self::default() }
     }
 
     /// Whether a partition has to show its next record.
-    pub(super) fn wants(&self, lane: usize) -> bool {
+    pub(crate) fn wants(&self, lane: usize) -> bool {
         self.lanes[lane].head.is_none()
     }
 
     /// A partition's next record. The partition had none before.
-    pub(super) fn offer(&mut self, lane: usize, record: OwnedRecord) {
+    pub(crate) fn offer(&mut self, lane: usize, record: OwnedRecord) {
         let position = &record.position;
         let time = record.timestamp.unwrap_or(EventTime::MIN);
         let rank = (time, Arc::clone(&position.topic), position.partition, position.offset);
@@ -56,7 +56,7 @@ impl Merge {
     }
 
     /// A partition has no more records now.
-    pub(super) fn end(&mut self, lane: usize) {
+    pub(crate) fn end(&mut self, lane: usize) {
         let lane = &mut self.lanes[lane];
         self.unknown -= usize::from(!lane.at_end && lane.head.is_none());
         lane.at_end = true;
@@ -64,7 +64,7 @@ impl Merge {
     }
 
     /// The record that goes next, if it can be known already.
-    pub(super) fn take(&mut self) -> Option<(usize, OwnedRecord)> {
+    pub(crate) fn take(&mut self) -> Option<(usize, OwnedRecord)> {
         if !self.live && self.unknown > 0 {
             return None;
         }
@@ -76,17 +76,17 @@ impl Merge {
     }
 
     /// Whether a partition has more to come, now that its records are not held back for those of the others.
-    pub(super) fn is_behind(&self, lane: usize) -> bool {
+    pub(crate) fn is_behind(&self, lane: usize) -> bool {
         self.live && !self.lanes[lane].at_end
     }
 
     /// Whether every partition was read to its end and nothing waits.
-    pub(super) fn caught_up(&self) -> bool {
+    pub(crate) fn caught_up(&self) -> bool {
         self.heads.is_empty() && self.lanes.iter().all(|lane| lane.at_end)
     }
 
     /// Whether all partitions have been at their end together once.
-    pub(super) fn is_live(&self) -> bool {
+    pub(crate) fn is_live(&self) -> bool {
         self.live
     }
 }
