@@ -8,9 +8,10 @@ use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 
-use relational::{AsOf, EventTime, TableId, Window};
+use relational::{AsOf, EventTime, ForeignKeyId, TableId, Window};
 
 use crate::apply::slot;
+use crate::dropped::{DroppedLinks, shown};
 use crate::keys::History;
 use crate::locate::Held;
 use crate::pages::entry::{Current, Entry};
@@ -33,6 +34,8 @@ pub struct Children {
     timeline: bool,
     /// A row of this table that is left out.
     hidden: Option<Hidden>,
+    /// Edges that are left out, and the foreign key that these rows point by; none for the rows of a table.
+    dropped: Option<(DroppedLinks, Option<ForeignKeyId>)>,
     root: Option<Arc<Page>>,
 }
 
@@ -73,7 +76,11 @@ impl Children {
         hidden: Option<Hidden>,
     ) -> Result<Self, Error> {
         let root = shared.page(&history.root())?;
-        Ok(Self { shared, bounds, table, history, timeline, hidden, root })
+        Ok(Self { shared, bounds, table, history, timeline, hidden, dropped: None, root })
+    }
+
+    pub(crate) fn without_links(self, dropped: Option<DroppedLinks>, by: Option<ForeignKeyId>) -> Self {
+        Self { dropped: dropped.map(|dropped| (dropped, by)), ..self }
     }
 
     /// The newest rows of the window, newest first by (time, born), at most `limit`.
@@ -87,8 +94,7 @@ impl Children {
         while rows.len() < limit
             && let Some((held, page, slot)) = search.next()?
         {
-            let key = self.entry(&page, slot)?.key;
-            rows.push(self.shared.unpack(self.shared.key(key)?, &held)?);
+            rows.push(self.row(&page, slot, &held)?);
         }
         Ok(rows)
     }
@@ -122,8 +128,7 @@ impl Children {
             let first = number * FANOUT_WIDE;
             for place in (start.max(first)..end.min(first + FANOUT_WIDE)).rev() {
                 if let Some(held) = self.visible(&page, slot(place), place)? {
-                    let key = self.entry(&page, slot(place))?.key;
-                    rows.push((place, self.shared.unpack(self.shared.key(key)?, &held)?));
+                    rows.push((place, self.row(&page, slot(place), &held)?));
                 }
             }
         }
@@ -158,6 +163,13 @@ impl Children {
         Ok(sum)
     }
 
+    /// A version as it is shown.
+    fn row(&self, page: &Page, slot: usize, held: &Held) -> Result<Version, Error> {
+        let version = self.shared.unpack(self.shared.key(self.entry(page, slot)?.key)?, held)?;
+        let dropped = self.dropped.as_ref().map(|(dropped, _)| dropped);
+        Ok(shown(dropped, &self.shared.schema, self.table, version))
+    }
+
     /// No row after the cutoff is visible.
     fn clamp(&self, window: Window) -> Window {
         Window { start: window.start, end: window.end.min(self.bounds.cutoff) }
@@ -177,7 +189,8 @@ impl Children {
         let answer = |digest: &Digest| {
             let nothing = digest.extent.unseen(&self.bounds) || digest.extent.outside(window);
             let hides = self.hidden.is_some_and(|hidden| digest.extent.may_hold(hidden.time, hidden.born));
-            let whole = digest.extent.seen(&self.bounds) && digest.extent.inside(window) && !hides;
+            let drops = matches!(self.dropped, Some((_, Some(_))));
+            let whole = digest.extent.seen(&self.bounds) && digest.extent.inside(window) && !hides && !drops;
             (nothing, whole)
         };
         let known = digest.map(|digest| answer(digest));
@@ -237,6 +250,11 @@ impl Children {
         let entry = self.entry(page, slot)?;
         if let Some(hidden) = &self.hidden
             && hidden.place == if self.timeline { place } else { entry.links().next().unwrap_or(u64::MAX) }
+        {
+            return Ok(None);
+        }
+        if let Some((dropped, Some(by))) = &self.dropped
+            && dropped.drops(*by, entry.key)
         {
             return Ok(None);
         }

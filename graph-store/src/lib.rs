@@ -17,6 +17,7 @@ mod apply;
 mod bytes;
 mod children;
 mod disk;
+mod dropped;
 mod encoding;
 mod error;
 mod keys;
@@ -38,6 +39,7 @@ mod write_back;
 use relational::{Change, EventTime, Key, Row, Sequence, TableId};
 
 pub use children::Children;
+pub use dropped::DroppedLinks;
 pub use encoding::{decode_key, encode_key};
 pub use error::Error;
 pub use simulated::SimulatedDisk;

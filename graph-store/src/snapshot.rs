@@ -5,6 +5,7 @@ use std::sync::Arc;
 use relational::{AsOf, EventTime, ForeignKeyId, Key, RowKey, Schema, Sequence, TableId};
 
 use crate::children::Children;
+use crate::dropped::{DroppedLinks, shown};
 use crate::encoding::{decode_key, encode_key};
 use crate::keys::History;
 use crate::locate::{Found, Held};
@@ -22,6 +23,7 @@ pub struct Snapshot {
     as_of: AsOf,
     shared: Arc<Shared>,
     hidden: Option<Hidden>,
+    dropped: Option<DroppedLinks>,
 }
 
 /// The one row that a snapshot leaves out.
@@ -37,7 +39,15 @@ pub(crate) struct Hidden {
 
 impl Snapshot {
     pub(crate) fn new(as_of: AsOf, shared: Arc<Shared>) -> Self {
-        Self { as_of, shared, hidden: None }
+        Self { as_of, shared, hidden: None, dropped: None }
+    }
+
+    /// The same graph without some of its edges, to ask what they are worth: the foreign key of such a row is null, and
+    /// no way leads from its parent to it. Sums are taken over the rows themselves, which takes as long as there are
+    /// rows of the parent.
+    #[must_use]
+    pub fn without_links(&self, dropped: DroppedLinks) -> Self {
+        Self { dropped: Some(dropped), ..self.clone() }
     }
 
     /// The same graph without one row, to ask what the row is worth: nothing leads to it, and no sum has it. Rows that
@@ -78,7 +88,10 @@ impl Snapshot {
         let place = self.place(key.table, &encode_key(&key.key))?;
         let Some(place) = place.filter(|place| !self.hides(key.table, *place)) else { return Ok(None) };
         match self.shared.row(key.table, place, &self.as_of)? {
-            Some(version) => Ok(Some(self.shared.unpack(key.key.clone(), &version)?)),
+            Some(version) => {
+                let version = self.shared.unpack(key.key.clone(), &version)?;
+                Ok(Some(shown(self.dropped.as_ref(), &self.shared.schema, key.table, version)))
+            }
             None => Ok(None),
         }
     }
@@ -91,7 +104,9 @@ impl Snapshot {
     pub fn children(&self, foreign_key: ForeignKeyId, parent: &Key) -> Result<Children, Error> {
         let table = self.shared.schema.foreign_key(foreign_key).child;
         let history = History { index: foreign_key.0, parent: encode_key(parent).into() };
-        Children::new(Arc::clone(&self.shared), self.as_of, table, history, false, self.hidden_of(table))
+        let children =
+            Children::new(Arc::clone(&self.shared), self.as_of, table, history, false, self.hidden_of(table))?;
+        Ok(children.without_links(self.dropped, Some(foreign_key)))
     }
 
     /// All rows of a table by their time.
@@ -101,7 +116,8 @@ impl Snapshot {
     /// When the disk fails.
     pub fn timeline(&self, table: TableId) -> Result<Children, Error> {
         let history = self.shared.layout.timeline(table.0);
-        Children::new(Arc::clone(&self.shared), self.as_of, table, history, true, self.hidden_of(table))
+        let rows = Children::new(Arc::clone(&self.shared), self.as_of, table, history, true, self.hidden_of(table))?;
+        Ok(rows.without_links(self.dropped, None))
     }
 
     /// The keys of a table's visible rows after `after` (exclusive), in key order, at most `limit`.

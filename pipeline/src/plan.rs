@@ -10,7 +10,7 @@ use predictor::learn::Member;
 use predictor::ranking::Ranker;
 use predictor::read_set::ReadSet;
 use relational::limits::{CONTEXT_EXAMPLES_MAX, CONTEXT_VALUES_MAX};
-use relational::{EventTime, Schema, Task};
+use relational::{EventTime, Schema, Table, Task};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::config::{ConfigError, Document, Emit, TaskSettings, nearest};
@@ -108,6 +108,27 @@ impl Plan {
     pub fn with_context_size(&self, size: usize) -> Self {
         let context = ContextSpec { size: size.min(self.context.size_max), ..self.context.clone() };
         Self { context, ..self.clone() }
+    }
+
+    /// The same task as it would be if the values that a row's own label is made of arrived so much later, in
+    /// microseconds: what is read of earlier labels waits for them, too. The task itself where its label happens in a
+    /// window: the rows that it is made of come as they come.
+    #[must_use]
+    pub fn delayed(&self, by: i64) -> Self {
+        if !self.task.is_static() || self.ranker.is_some() || by == 0 {
+            return self.clone();
+        }
+        let schema = self.executor.schema();
+        let mut tables: Vec<Table> = schema.tables().map(|(_, table)| table.clone()).collect();
+        for column in self.task.own_target_columns() {
+            let column = &mut tables[usize::from(self.task.entity.0)].columns[usize::from(column.0)];
+            column.arrives_after = column.arrives_after.saturating_add(by);
+        }
+        let links = schema.foreign_keys().map(|(_, link)| link.clone()).collect();
+        let schema = Arc::new(Schema::new(tables, links).expect("it was a schema before"));
+        let executor = Arc::new(Executor::new(Arc::clone(&self.task), schema));
+        let featuriser = Featuriser::new(Arc::clone(&executor), &FeatureOptions::default());
+        Self { timeframes: vec![Arc::clone(&executor)], executor, featuriser, ..self.clone() }
     }
 
     /// The name of the member that is asked for.

@@ -4,10 +4,8 @@ use std::hash::Hash;
 use std::path::Path;
 use std::sync::Arc;
 
-use graph_store::Store;
 use predictor::context::Selection;
 use predictor::executor::Executor;
-use predictor::features::Query;
 use predictor::in_context::{self, InContext};
 use predictor::learn::{Estimate, Targets};
 use predictor::model::checkpoint::{Checkpoint, Part};
@@ -18,7 +16,6 @@ use relational::TaskKind;
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::config::{ConfigError, Document, TaskSettings};
-use crate::parallel;
 
 /// Differently shuffled views of the tables that are averaged. Cost and memory grow with them.
 const ESTIMATORS: usize = 2;
@@ -96,15 +93,6 @@ impl RelationalMember {
             selection.warnings.push(format!("the newest {most} of {} examples are used", selection.examples.len()));
             selection.examples.truncate(most);
         }
-    }
-
-    /// The neighbourhoods of a context's examples, in their order. An entity that is not there stands alone.
-    ///
-    /// # Errors
-    ///
-    /// When the store cannot be read.
-    pub fn read(&self, store: &Store, queries: &[Query]) -> Result<Vec<Arc<Neighbourhood>>, predictor::Error> {
-        parallel::map(queries, |query| self.neighbourhoods.read(store, query).map(Arc::new))
     }
 
     /// Encodes a context.

@@ -2,6 +2,7 @@
 
 mod bank;
 mod digest;
+mod disturbance;
 mod draw;
 mod examples;
 mod explain;
@@ -16,6 +17,7 @@ mod ranking;
 use std::num::NonZero;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use graph_store::{Store, Transaction};
 use lru::LruCache;
@@ -28,6 +30,7 @@ use relational::{AsOf, EventTime, Key, Prediction, Sequence, TaskKind};
 
 use crate::parallel;
 use crate::plan::Plan;
+pub use disturbance::Disturbance;
 pub use draw::Moment;
 use draw::{Draw, Draws};
 use examples::KeptExamples;
@@ -56,6 +59,15 @@ pub struct Scored {
     pub digest: u64,
 }
 
+/// How long a score took, its context fitted: never part of what it says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Took {
+    /// To read what it is made of from the graph.
+    pub read: Duration,
+    /// For the member to answer.
+    pub model: Duration,
+}
+
 type Slot = Arc<OnceLock<Option<Arc<FittedContext>>>>;
 
 /// Scores one task's queries.
@@ -70,6 +82,8 @@ pub struct Scorer {
     mixes: Mutex<LruCache<(usize, Moment), Arc<Mix>>>,
     examples: Arc<Mutex<KeptExamples>>,
     kept: Option<Kept>,
+    /// Of a stress test.
+    disturbance: Option<Disturbance>,
 }
 
 /// What is read for one query.
@@ -100,7 +114,8 @@ impl Scorer {
     #[must_use]
     pub fn beside(&self, plan: Arc<Plan>) -> Self {
         let (draws, examples) = (Arc::clone(&self.draws), Arc::clone(&self.examples));
-        Self::sharing(Arc::clone(&self.store), plan, self.bounds, draws, examples)
+        let beside = Self::sharing(Arc::clone(&self.store), plan, self.bounds, draws, examples);
+        Self { disturbance: self.disturbance, ..beside }
     }
 
     fn sharing(
@@ -113,7 +128,7 @@ impl Scorer {
         let contexts = Mutex::new(LruCache::new(CONTEXTS_KEPT));
         let timeframes = NonZero::new(plan.timeframes.len()).unwrap_or(NonZero::<usize>::MIN);
         let mixes = Mutex::new(LruCache::new(CONTEXTS_KEPT.saturating_mul(timeframes)));
-        Self { store, plan, bounds, draws, contexts, mixes, examples, kept: None }
+        Self { store, plan, bounds, draws, contexts, mixes, examples, kept: None, disturbance: None }
     }
 
     /// Takes encoded contexts from files in the store's directory; `writes` says whether it keeps those that it makes.
@@ -209,6 +224,10 @@ impl Scorer {
     fn select(&self, executor: &Executor, point: EventTime, draw: Draw) -> Result<Selection, predictor::Error> {
         let mut spec = self.plan.context.clone();
         spec.labels_until = self.bounds.labels_until;
+        if let Some(Disturbance { delay: delay @ 1.., .. }) = self.disturbance {
+            let until = point.plus(-delay);
+            spec.labels_until = Some(spec.labels_until.map_or(until, |bound| bound.min(until)));
+        }
         if self.plan.ranker.is_some() {
             spec.size = spec.size.min(RANKING_EXAMPLES_MAX);
         }
@@ -254,14 +273,35 @@ impl Scorer {
     ///
     /// When the store cannot be read.
     pub fn score(&self, context: &FittedContext, entity: &Key, as_of: AsOf) -> Result<Scored, predictor::Error> {
+        self.score_timed(context, entity, as_of).map(|(scored, _)| scored)
+    }
+
+    /// As [`Self::score`], and how long it took.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    pub fn score_timed(
+        &self,
+        context: &FittedContext,
+        entity: &Key,
+        as_of: AsOf,
+    ) -> Result<(Scored, Took), predictor::Error> {
         let query = Query { entity: entity.clone(), as_of };
+        let started = Instant::now();
+        let took = |read: Duration| Took { read, model: started.elapsed().saturating_sub(read) };
         match &context.answerer {
             Answerer::Features { fitted, vocabulary, .. } => {
-                Ok(context.answer(fitted, &self.read(vocabulary, &query)?))
+                let reading = self.read(vocabulary, &query)?;
+                let read = started.elapsed();
+                Ok((context.answer(fitted, &reading), took(read)))
             }
-            Answerer::Ranking(ranked) => self.score_ranking(context, ranked, &query),
+            // Candidates are read one by one as they are asked about.
+            Answerer::Ranking(ranked) => Ok((self.score_ranking(context, ranked, &query)?, took(Duration::ZERO))),
             Answerer::Forecast { steps, vocabulary } => {
-                Ok(self.forecast(context, steps, &query, &self.read(vocabulary, &query)?))
+                let reading = self.read(vocabulary, &query)?;
+                let read = started.elapsed();
+                Ok((self.forecast(context, steps, &query, &reading), took(read)))
             }
             Answerer::Relational(answerer) => {
                 let mut scored = self.score_relational(context, answerer, &[query])?;
@@ -273,8 +313,10 @@ impl Scorer {
     /// What members that read features read for a query.
     fn read(&self, vocabulary: &Vocabulary, query: &Query) -> Result<Reading, predictor::Error> {
         let mut features = Vec::with_capacity(self.plan.featuriser.names().len());
-        let facts = self.plan.featuriser.row(&self.store, vocabulary, query, &mut features)?;
-        Ok(Reading { features, past: facts.past, truncated: facts.truncated })
+        let snapshot = self.snapshot(query.as_of);
+        let facts = self.plan.featuriser.row_in(&snapshot, vocabulary, &query.entity, &mut features)?;
+        let reading = Reading { features, past: facts.past, truncated: facts.truncated };
+        Ok(self.disturb(&query.entity, query.as_of.cutoff, reading))
     }
 
     /// The predictions for several queries, in their order and on all cores.
@@ -287,8 +329,16 @@ impl Scorer {
         context: &FittedContext,
         questions: &[(&Key, AsOf)],
     ) -> Result<Vec<Scored>, predictor::Error> {
+        Ok(self.score_all_timed(context, questions)?.into_iter().map(|(scored, _)| scored).collect())
+    }
+
+    fn score_all_timed(
+        &self,
+        context: &FittedContext,
+        questions: &[(&Key, AsOf)],
+    ) -> Result<Vec<(Scored, Took)>, predictor::Error> {
         let Answerer::Relational(answerer) = &context.answerer else {
-            return parallel::map(questions, |(key, as_of)| self.score(context, key, *as_of));
+            return parallel::map(questions, |(key, as_of)| self.score_timed(context, key, *as_of));
         };
         let query = |(key, as_of): &(&Key, AsOf)| Query { entity: (*key).clone(), as_of: *as_of };
         let mut scored = Vec::with_capacity(questions.len());

@@ -166,7 +166,11 @@ impl Neighbourhoods {
     /// Puts samples of one example each one after another into one.
     #[must_use]
     pub fn together(&self, samples: &[Arc<Neighbourhood>]) -> Sample {
-        let mut tables: Vec<TableRows> = self.columns.iter().map(Columns::empty).collect();
+        // The columns of the samples, which may have more than the schema's.
+        let mut tables: Vec<TableRows> = match samples.first() {
+            Some(first) => first.sample.tables.iter().map(without_rows).collect(),
+            None => self.columns.iter().map(Columns::empty).collect(),
+        };
         let relationships = self.relationships();
         let mut all = Sample::default();
         for sample in samples.iter().map(|neighbourhood| &neighbourhood.sample) {
@@ -213,6 +217,16 @@ impl Neighbourhoods {
         };
         let task = TableRows { count: 1, ..TableRows::default() };
         Sample { graph, tables, anchors: vec![Some(anchor.0)], task }
+    }
+}
+
+/// The same columns without a row.
+fn without_rows(rows: &TableRows) -> TableRows {
+    TableRows {
+        count: 0,
+        numbers: vec![Vec::new(); rows.numbers.len()],
+        categories: vec![Vec::new(); rows.categories.len()],
+        times: vec![Vec::new(); rows.times.len()],
     }
 }
 

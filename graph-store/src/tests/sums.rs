@@ -1,10 +1,10 @@
 //! Sums keep their last bit whatever comes later.
 
-use relational::{Cell, ForeignKeyId, Op, Value, Window};
+use relational::{Cell, ForeignKeyId, Op, RowKey, Value, Window};
 
 use super::Numbers;
 use super::fixture::{self, bounds, change, parents, window};
-use crate::{Options, Snapshot, Store, Summary};
+use crate::{DroppedLinks, Options, Snapshot, Store, Summary};
 
 /// A change with amounts that round.
 fn rough(numbers: &mut Numbers, position: i64) -> relational::Change {
@@ -70,4 +70,45 @@ fn later_changes_leave_every_bit_of_earlier_sums() {
             }
         }
     }
+}
+
+#[test]
+fn sums_over_rows_are_the_bits_of_sums_over_digests_and_leave_out_dropped_edges() {
+    let numbers = &mut Numbers::new(5);
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut store = Store::open(directory.path(), fixture::schema(), &Options::default()).expect("opens");
+    for round in 0..30 {
+        let mut transaction = store.begin();
+        for position in 0..200 {
+            transaction.apply(&rough(numbers, 200 * round + position), &mut Vec::new()).ok();
+        }
+        transaction.commit().expect("commits");
+    }
+    let snapshot = store.as_of(relational::AsOf::live(relational::EventTime::MAX, store.sequence()));
+    let windows = [window(numbers), window(numbers), Window::up_to(relational::EventTime::MAX)];
+    let plain = answers(&snapshot, &windows);
+    let dropping = |share| snapshot.without_links(DroppedLinks { seed: 7, share });
+    assert_eq!(plain, answers(&dropping(0.0), &windows));
+    let half = dropping(0.5);
+    let (mut left, mut all) = (0, 0);
+    for foreign_key in (0..4).map(ForeignKeyId) {
+        let columns = &snapshot.schema().foreign_key(foreign_key).columns;
+        for parent in parents(foreign_key) {
+            let rows = |snapshot: &Snapshot| {
+                let children = snapshot.children(foreign_key, &parent).expect("reads");
+                let rows = children.newest(windows[2], usize::MAX).expect("reads");
+                assert_eq!(children.summary(windows[2]).expect("reads").rows, rows.len() as u64);
+                rows.into_iter().map(|version| version.key).collect::<Vec<_>>()
+            };
+            let (plain, kept) = (rows(&snapshot), rows(&half));
+            assert_eq!(kept, rows(&half), "the same edges each time");
+            for key in &plain {
+                let row = RowKey { table: snapshot.schema().foreign_key(foreign_key).child, key: key.clone() };
+                let shown = half.row(&row).expect("reads").expect("a row stays");
+                assert_eq!(relational::Key::of(&shown.row, columns).is_some(), kept.contains(key), "{row:?}");
+            }
+            (left, all) = (left + kept.len(), all + plain.len());
+        }
+    }
+    assert!(all > 100 && left * 3 > all && left * 3 < 2 * all, "{left} of {all}");
 }

@@ -189,6 +189,15 @@ impl Broker {
         String::from_utf8(output.stdout).expect("the records are text")
     }
 
+    /// The records of a topic, as a file of change records holds them.
+    pub(crate) fn log(&self, topic: &str) -> String {
+        let address = self.address();
+        let output = Command::new("kcat").args(["-C", "-e", "-q", "-J", "-b", &address, "-t", topic]).output();
+        let output = output.expect("kcat is installed (scripts/test does it)");
+        assert!(output.status.success(), "kcat: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("the records are text")
+    }
+
     fn config(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", self.address());

@@ -7,7 +7,7 @@ use std::fs;
 use serde_json::Value as Json;
 
 use crate::broker::shared;
-use crate::kafka_shop::{Shop, program_of};
+use crate::kafka_shop::{Shop, program_of, program_of_files};
 
 #[test]
 fn what_was_published_live_is_made_again_bit_for_bit() {
@@ -47,4 +47,56 @@ fn what_was_published_live_is_made_again_bit_for_bit() {
         })
         .collect();
     assert_eq!(answers, published);
+}
+
+/// What a score says, by its task, entity, cutoff and what had arrived; numbers by their text, which has every bit.
+fn said(task: &str, value: &Json) -> ((String, String, String, u64), String) {
+    let seen = value["known_as_of"].as_u64().expect("a position");
+    let name = (task.to_owned(), value["entity"]["key"].to_string(), value["cutoff"].to_string(), seen);
+    let parts = ["prediction", "model", "fallback", "context", "examples", "truncated"].map(|part| &value[part]);
+    (name, format!("{parts:?}"))
+}
+
+#[test]
+fn a_replay_of_the_same_log_from_files_gives_the_bits_of_the_live_run() {
+    let broker = shared();
+    // Customers first, then payments, each in one partition: the order of arrival is that of the files.
+    let mut shop = Shop::in_partitions(broker, "filed", 1);
+    let app = program_of(broker, "filed", "filed");
+    app.succeeds(&["topics", "create", "--partitions", "3"]);
+    app.succeeds(&["run", "--until-caught-up"]);
+    for _ in 0..2 {
+        (0..4).for_each(|_| shop.chunk());
+        app.succeeds(&["run", "--until-caught-up"]);
+    }
+    let mut live = BTreeMap::new();
+    for task in ["fraud", "churn"] {
+        for value in broker.kcat(&format!("filed.{task}"), "%s\\n").lines().filter(|value| !value.is_empty()) {
+            live.extend([said(task, &serde_json::from_str(value).expect("JSON"))]);
+        }
+    }
+
+    let replay = program_of_files("filed", "filed", &["customers.jsonl", "payments.jsonl"]);
+    for table in ["customers", "payments"] {
+        let file = replay.folder().join(format!("{table}.jsonl"));
+        fs::write(file, broker.log(&format!("filed.public.{table}"))).expect("a file");
+    }
+    replay.succeeds(&["replay"]);
+    let text = fs::read_to_string(replay.folder().join("scores.jsonl")).expect("scores");
+    let line = |line: &str| {
+        let line: Json = serde_json::from_str(line).expect("JSON");
+        said(line["task"].as_str().expect("a task"), &line["value"])
+    };
+    let replayed: BTreeMap<_, _> = text.lines().map(line).collect();
+
+    let of = |task: &str| live.iter().filter(move |(name, _)| name.0 == task);
+    assert!(of("fraud").count() > 150, "{} live scores", of("fraud").count());
+    let differ = |pair: &(&_, &String)| replayed.get(pair.0) != Some(pair.1);
+    // Every payment is scored when it comes.
+    let different: Vec<_> = of("fraud").filter(differ).take(3).collect();
+    assert!(different.is_empty(), "{different:?}");
+    assert_eq!(of("fraud").count(), replayed.keys().filter(|name| name.0 == "fraud").count());
+    // When churn is scored depends on when a run is quiet; what it says does not.
+    let both: Vec<_> = of("churn").filter(|(name, _)| replayed.contains_key(*name)).collect();
+    assert!(!both.is_empty() && !both.iter().any(differ), "{} of both", both.len());
 }

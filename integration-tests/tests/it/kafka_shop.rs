@@ -78,6 +78,8 @@ pub(crate) struct Shop<'a> {
     /// The start of its topics' names.
     name: &'a str,
     numbers: Numbers,
+    /// Of the topic of payments.
+    partitions: u64,
     /// Labels that become known later, by their time.
     labels: BTreeMap<(i64, u64), (u64, f64, i64, bool)>,
     payments: u64,
@@ -86,8 +88,13 @@ pub(crate) struct Shop<'a> {
 
 impl<'a> Shop<'a> {
     pub(crate) fn named(broker: &'a Broker, name: &'a str) -> Self {
+        Self::in_partitions(broker, name, PARTITIONS)
+    }
+
+    /// With so many partitions of payments: of one, nothing is left open about their order.
+    pub(crate) fn in_partitions(broker: &'a Broker, name: &'a str, partitions: u64) -> Self {
         broker.create_topic(&format!("{name}.public.customers"), 1);
-        broker.create_topic(&format!("{name}.public.payments"), i32::try_from(PARTITIONS).expect("few"));
+        broker.create_topic(&format!("{name}.public.payments"), i32::try_from(partitions).expect("few"));
         let regions = ["north", "south", "west"].into_iter().cycle();
         let customers: Vec<_> = (0..CUSTOMERS)
             .zip(regions)
@@ -98,7 +105,7 @@ impl<'a> Shop<'a> {
             .collect();
         send(broker, &format!("{name}.public.customers"), &customers);
         let numbers = Numbers(41);
-        Self { broker, name, numbers, labels: BTreeMap::new(), payments: 0, chunks: 0 }
+        Self { broker, name, numbers, partitions, labels: BTreeMap::new(), payments: 0, chunks: 0 }
     }
 
     /// The changes of the next step of `refresh`: new payments, and what has become known of older ones.
@@ -112,13 +119,13 @@ impl<'a> Shop<'a> {
             while let Some(label) = self.labels.first_entry().filter(|label| label.key().0 < now) {
                 let ((known, id), (customer, amount, paid_at, fraud)) = label.remove_entry();
                 let known = known.max(start + 1);
-                records.push(payment("u", id, customer, amount, paid_at, Some(fraud), known));
+                records.push(self.payment("u", id, customer, amount, paid_at, Some(fraud), known));
             }
             let customer = self.numbers.below(CUSTOMERS).min(self.numbers.below(CUSTOMERS));
             let fraud = customer.is_multiple_of(8) && self.numbers.below(3) == 0;
             let amount =
                 f64::from(u32::try_from(10 + self.numbers.below(90)).expect("few")) + if fraud { 60.0 } else { 0.5 };
-            records.push(payment("c", self.payments, customer, amount, now, None, now));
+            records.push(self.payment("c", self.payments, customer, amount, now, None, now));
             self.labels.insert((now + 3 * DAY_MILLIS, self.payments), (customer, amount, now, fraud));
             self.payments += 1;
         }
@@ -133,18 +140,28 @@ impl<'a> Shop<'a> {
         let start = START_MILLIS + (self.chunks + 3) * REFRESH_MILLIS;
         let mut records = Vec::new();
         for (customer, now) in (0..CUSTOMERS).zip((start..).step_by(60_000)) {
-            let (_, time, key, value) = payment("c", self.payments, customer, 50.0, now, None, now);
+            let (_, time, key, value) = self.payment("c", self.payments, customer, 50.0, now, None, now);
             records.push((0, time, key, value));
             self.payments += 1;
         }
         send(self.broker, &format!("{}.public.payments", self.name), &records);
     }
-}
 
-fn payment(op: &str, id: u64, customer: u64, amount: f64, paid_at: i64, fraud: Option<bool>, known: i64) -> Record {
-    let after = json!({ "id": id, "customer_id": customer, "amount": amount, "paid_at": paid_at, "fraud": fraud });
-    let partition = i32::try_from(customer % PARTITIONS).expect("few");
-    (partition, known, json!({ "id": id }).to_string(), envelope(op, &after, known))
+    #[expect(clippy::too_many_arguments, reason = "a row's columns, in their order")]
+    fn payment(
+        &self,
+        op: &str,
+        id: u64,
+        customer: u64,
+        amount: f64,
+        paid_at: i64,
+        fraud: Option<bool>,
+        known: i64,
+    ) -> Record {
+        let after = json!({ "id": id, "customer_id": customer, "amount": amount, "paid_at": paid_at, "fraud": fraud });
+        let partition = i32::try_from(customer % self.partitions).expect("few");
+        (partition, known, json!({ "id": id }).to_string(), envelope(op, &after, known))
+    }
 }
 
 fn envelope(op: &str, after: &Json, known: i64) -> String {
@@ -155,6 +172,15 @@ fn send(broker: &Broker, topic: &str, records: &[Record]) {
     let sent: Vec<_> =
         records.iter().map(|(partition, time, key, value)| Sent::new(*partition, *time, key, value)).collect();
     broker.send(topic, &sent);
+}
+
+/// The program on files with the records of a shop's topics, in this order; scores are lines of `scores.jsonl`.
+pub(crate) fn program_of_files(shop: &str, app: &str, files: &[&str]) -> Program {
+    let (head, tables) = CONFIG.split_once("[source]").expect("a source");
+    let (_, tables) = tables.split_once("[tables.customers]").expect("tables");
+    let source = format!("[source]\nkind = \"changes\"\nfiles = {files:?}\n");
+    let config = format!("{head}{source}\n[sink]\npath = \"scores.jsonl\"\n\n[tables.customers]{tables}");
+    Program::new(&config.replace("APP", app).replace("SHOP", shop))
 }
 
 /// The program on the topics of a shop.

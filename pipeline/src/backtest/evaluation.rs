@@ -99,7 +99,7 @@ pub(super) struct How {
 }
 
 /// Fewer positive or negative labels say little.
-const FEW: usize = 30;
+pub(super) const FEW: usize = 30;
 
 /// Evaluates one timeframe.
 pub(super) fn evaluate(scores: &Scores, timeframe: usize, how: &How) -> Evaluation {
@@ -174,9 +174,9 @@ fn wanted(scores: &Scores, rows: &[usize], how: &How) -> Wanted {
 }
 
 /// Figures of every member, and differences of the first to each of the others.
-type Intervals = (Vec<Figures<Figure>>, Vec<Figures<Figure>>);
+pub(super) type Intervals = (Vec<Figures<Figure>>, Vec<Figures<Figure>>);
 
-fn with_intervals(of_members: &[Vec<Measure>], blocks: &Blocks, seed: u64) -> Intervals {
+pub(super) fn with_intervals(of_members: &[Vec<Measure>], blocks: &Blocks, seed: u64) -> Intervals {
     let all = |counts: &[f64]| -> Vec<Vec<Option<f64>>> {
         let weights = Weights::new(blocks, counts);
         of_members.iter().map(|all| all.iter().map(|measure| measure.value(weights)).collect()).collect()

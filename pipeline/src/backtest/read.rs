@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 
-use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::compute::concat_batches;
+use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
+use arrow::compute::{concat_batches, filter_record_batch};
 use arrow::datatypes::{Float64Type, Int32Type, TimestampMicrosecondType};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use relational::{EventTime, TaskKind};
@@ -80,6 +80,15 @@ impl Scores {
         let batches = reader.collect::<Result<Vec<_>, _>>().map_err(|error| failed(&error))?;
         let rows = concat_batches(&schema, &batches).map_err(|error| failed(&error))?;
         Ok(Self { rows, layout })
+    }
+
+    /// The rows of one level of a stress test, in their order.
+    pub(super) fn of_level(&self, curve: &str, level: &str) -> Self {
+        let (curves, levels) = (self.texts("curve"), self.texts("level"));
+        let is = curves.iter().zip(levels).map(|(of, at)| *of == Some(curve) && at == Some(level));
+        let is: BooleanArray = is.map(Some).collect();
+        let rows = filter_record_batch(&self.rows, &is).expect("there is an answer for every row");
+        Self { rows, layout: self.layout.clone() }
     }
 
     pub(super) fn layout(&self) -> &Layout {

@@ -5,7 +5,6 @@ use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
 
 use graph_store::Store;
 use relational::{AsOf, EventTime, Key, TaskKind};
@@ -16,9 +15,12 @@ use xxhash_rust::xxh3::Xxh3;
 use super::asked::Asked;
 use super::evaluation::{Budget, Costs, Evaluation, How, evaluate};
 use super::examples::{Example, examples};
+use super::latency::{Latency, Stopwatch};
 use super::parts::{Parts, named, write_whole};
 use super::read::Scores;
 use super::segment::Segment;
+use super::stress::stress;
+use super::stress_figures::Stress;
 use super::table::{Answer, Layout, Line};
 use crate::labels::Labels;
 use crate::output;
@@ -27,8 +29,6 @@ use crate::plan::Plan;
 use crate::scorer::{Bounds, FittedContext, Panel, Scorer};
 use crate::world::{Failure, World, store_id};
 
-/// Questions that are timed.
-const TIMED: usize = 200;
 /// Questions of a part: what a kill costs at most.
 const PART: usize = 2_000;
 
@@ -46,6 +46,8 @@ pub(crate) struct Run {
     pub costs: Option<Costs>,
     /// Decides the resamples.
     pub seed: u64,
+    /// How many questions a stress test asks again, at most; none without one.
+    pub stress: Option<usize>,
     /// The folder that is written to.
     pub out: PathBuf,
 }
@@ -74,18 +76,14 @@ pub(crate) struct Report {
     pub seed: u64,
     /// One per timeframe.
     pub evaluations: Vec<Evaluation>,
+    /// How long the stages of a score took, on the machine that made them.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub latency: Option<Latency>,
+    /// What becomes of the main figure when what is read gets worse.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub stress: Option<Stress>,
     /// Single rows, explained.
     pub examples: Vec<Example>,
-}
-
-/// How fast, on the machine that ran the backtest; not in `metrics.json`, which is the same on every machine.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Timing {
-    /// Of one question alone, to the member that is asked about, its context fitted: milliseconds.
-    pub median_ms: f64,
-    pub p99_ms: f64,
-    /// Of how many.
-    pub questions: usize,
 }
 
 /// What the scores were kept from seeing, beside all that lay after their cutoffs.
@@ -101,7 +99,7 @@ impl Run {
     /// # Errors
     ///
     /// When the store or the folder cannot be used.
-    pub(crate) fn go(mut self, world: &World, store: &Arc<Store>) -> Result<(Report, Option<Timing>), Failure> {
+    pub(crate) fn go(mut self, world: &World, store: &Arc<Store>) -> Result<Report, Failure> {
         self.asked.sort_by(|one, other| {
             one.as_of.cutoff.cmp(&other.as_of.cutoff).then_with(|| one.entity.cmp(&other.entity))
         });
@@ -110,6 +108,7 @@ impl Run {
         let fingerprint = self.fingerprint(world, store)?;
         let file = self.out.join("scores.parquet");
         let finished = self.out.join("scores.of");
+        let mut watch = Stopwatch::default();
         if fs::read_to_string(&finished).is_ok_and(|of| of == fingerprint) && file.exists() {
             // The very same questions have been answered before.
         } else if finished.exists() {
@@ -119,35 +118,31 @@ impl Run {
             )));
         } else {
             let parts = Parts::open(&self.out, &fingerprint)?;
-            self.score(store, &layout, &parts)?;
+            self.score(store, &layout, &parts, &mut watch)?;
             parts.join(self.asked.len().div_ceil(PART), &layout.batch(&[]).schema(), &file)?;
             write_whole(&finished, |file| file.write_all(fingerprint.as_bytes()))?;
             parts.remove()?;
         }
         let scorer = Scorer::new(Arc::clone(store), Arc::clone(self.plan()), self.bounds);
-        let report = self.report(world, &Scores::open(&file, layout)?, &scorer)?;
+        let scores = Scores::open(&file, layout)?;
+        let mut report = self.report(world, &scores, &scorer)?;
+        let again = |questions| stress(&self, &scorer, &scores, &fingerprint, questions);
+        report.latency = self.latency(watch);
+        report.stress = self.stress.map(again).transpose()?;
         let text = serde_json::to_string_pretty(&report).map_err(std::io::Error::from)?;
         write_whole(&self.out.join("metrics.json"), |file| file.write_all(text.as_bytes()))?;
-        Ok((report, self.time(&scorer)?))
+        Ok(report)
     }
 
-    /// Asks the newest questions once more, one by one.
-    fn time(&self, scorer: &Scorer) -> Result<Option<Timing>, Failure> {
-        let Some(last) = self.asked.last() else { return Ok(None) };
-        let Some(context) = scorer.context(last.as_of)? else { return Ok(None) };
-        let mut took = Vec::new();
-        for Asked { entity, as_of } in self.asked.iter().rev().take(TIMED) {
-            let started = Instant::now();
-            scorer.score(&context, entity, *as_of)?;
-            took.push(started.elapsed().as_secs_f64() * 1e3);
-        }
-        took.sort_by(f64::total_cmp);
-        let questions = took.len();
-        Ok(Some(Timing { median_ms: took[questions / 2], p99_ms: took[questions * 99 / 100], questions }))
+    /// How long the stages took: of the process that made the last scores, where this one has made none.
+    fn latency(&self, watch: Stopwatch) -> Option<Latency> {
+        let before = || fs::read_to_string(self.out.join("metrics.json")).ok();
+        let read = |text: String| serde_json::from_str::<Report>(&text).ok()?.latency;
+        watch.read().or_else(|| before().and_then(read))
     }
 
     /// What is asked about.
-    fn plan(&self) -> &Arc<Plan> {
+    pub(super) fn plan(&self) -> &Arc<Plan> {
         &self.members[0].1
     }
 
@@ -186,14 +181,21 @@ impl Run {
     }
 
     /// Answers the questions of every part that is not there yet.
-    fn score(&self, store: &Arc<Store>, layout: &Layout, parts: &Parts) -> Result<(), Failure> {
+    fn score(
+        &self,
+        store: &Arc<Store>,
+        layout: &Layout,
+        parts: &Parts,
+        watch: &mut Stopwatch,
+    ) -> Result<(), Failure> {
         let plans: Vec<Arc<Plan>> = self.members.iter().map(|(_, plan)| Arc::clone(plan)).collect();
         let panel = Panel::new(store, &plans, self.bounds);
         let labels = Labels::matured(store, self.plan(), self.judged_at);
         let bar = output::progress("scoring", Some(self.asked.len() as u64));
         for (number, asked) in self.asked.chunks(PART).enumerate() {
             if !parts.has(number) {
-                let lines = self.lines(store, &panel, &labels, asked)?;
+                let answers = self.answers(&panel, asked, watch)?;
+                let lines = self.lines(store, &labels, asked, answers)?;
                 parts.write(number, &layout.batch(&lines))?;
             }
             bar.inc(asked.len() as u64);
@@ -203,8 +205,13 @@ impl Run {
         Ok(())
     }
 
-    fn lines(&self, store: &Arc<Store>, panel: &Panel, labels: &Labels, asked: &[Asked]) -> Result<Vec<Line>, Failure> {
-        let answers = self.answers(panel, asked)?;
+    fn lines(
+        &self,
+        store: &Arc<Store>,
+        labels: &Labels,
+        asked: &[Asked],
+        answers: Vec<Option<Answer>>,
+    ) -> Result<Vec<Line>, Failure> {
         let pairs: Vec<(&Asked, Option<Answer>)> = asked.iter().zip(answers).collect();
         parallel::map(&pairs, |(Asked { entity, as_of }, answer)| {
             let snapshot = store.as_of(*as_of);
@@ -221,11 +228,18 @@ impl Run {
     }
 
     /// Question by question of one context after the other, so that each is fitted once.
-    fn answers(&self, panel: &Panel, asked: &[Asked]) -> Result<Vec<Option<Answer>>, Failure> {
+    fn answers(
+        &self,
+        panel: &Panel,
+        asked: &[Asked],
+        watch: &mut Stopwatch,
+    ) -> Result<Vec<Option<Answer>>, Failure> {
         let moment = |asked: &Asked| panel.first().moment(asked.as_of);
         let mut answers = Vec::with_capacity(asked.len());
         for group in asked.chunk_by(|one, other| moment(one) == moment(other)) {
-            let Some(contexts) = panel.contexts(group[0].as_of)? else {
+            let as_of = group[0].as_of;
+            watch.context(moment(&group[0]), || panel.first().context(as_of))?;
+            let Some(contexts) = panel.contexts(as_of)? else {
                 answers.extend(group.iter().map(|_| None));
                 continue;
             };
@@ -234,6 +248,7 @@ impl Run {
             let of: &FittedContext = &contexts[0];
             let (model, fallback) = (of.model(), of.fallback().map(Arc::from));
             answers.extend(made.into_iter().map(|answered| {
+                watch.score(answered.took);
                 Some(Answer {
                     history: answered.history,
                     scored: answered.scored,
@@ -283,6 +298,8 @@ impl Run {
             evaluations: (0..plan.timeframes.len())
                 .map(|timeframe| evaluate(scores, timeframe, &how(timeframe)))
                 .collect(),
+            latency: None,
+            stress: None,
             examples: examples(scores, &self.asked, scorer)?,
         })
     }

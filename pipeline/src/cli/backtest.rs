@@ -122,7 +122,14 @@ pub struct Backtest {
     /// What it costs to act on something false.
     #[arg(long, value_name = "COST", requires = "cost_missed")]
     pub cost_false_alarm: Option<f64>,
-    /// Decides the resamples that intervals are made of.
+    /// Ask a part of the questions again while what is read gets worse: fewer examples, columns of noise, missing
+    /// values, hidden foreign keys, labels that come later. Not for rankings.
+    #[arg(long)]
+    pub stress: bool,
+    /// How many questions are asked again at most.
+    #[arg(long, value_name = "N", default_value_t = 2_000, requires = "stress")]
+    pub stress_questions: usize,
+    /// Decides the resamples that intervals are made of, and every draw of --stress.
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
     /// The folder that is written to.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use predictor::learn::Member;
 use relational::TaskKind;
 
-use super::questions;
+use super::{questions, stress};
 use crate::backtest::{Asked, Budget, Costs, Evaluation, Figure, Report, Run, Segment};
 use crate::backtest::{given, more_is_better, scheduled, step, triggered};
 use crate::cli::{Backtest, Format};
@@ -26,6 +26,9 @@ pub(super) fn backtest(arguments: &Backtest) -> Result<(), Failure> {
     let name = task_name(arguments, &world)?;
     questions::override_predictor(&mut world, &name, &arguments.predictor)?;
     let plans = members(arguments, &world, &name)?;
+    if arguments.stress && plans[0].ranker.is_some() {
+        return Err(Failure::Usage("--stress: a ranking has no single figure of a row to follow".into()));
+    }
     let entity = plans[0].task.entity;
     let bounds = questions::bounds(&arguments.regime)?;
     let segment = |text: &String| Segment::parse(text, &world.schema, entity);
@@ -51,10 +54,11 @@ pub(super) fn backtest(arguments: &Backtest) -> Result<(), Failure> {
         budget: budget.map(|per_day| Budget { per_day, by: by.map(|by| by.name) }),
         costs: costs.map(|(missed, false_alarm)| Costs { missed, false_alarm }),
         seed: arguments.seed,
+        stress: arguments.stress.then_some(arguments.stress_questions),
         out: arguments.out.clone(),
     };
-    let (report, timing) = run.go(&world, &store)?;
-    let html = report::page(&report, timing.as_ref(), &report::command_line(), &world.settings.document.text);
+    let report = run.go(&world, &store)?;
+    let html = report::page(&report, &report::command_line(), &world.settings.document.text);
     let file = arguments.out.join("report.html");
     std::fs::write(&file, html).map_err(|error| std::io::Error::other(format!("{}: {error}", file.display())))?;
     match arguments.format {
@@ -149,6 +153,9 @@ fn print(arguments: &Backtest, report: &Report) -> Result<(), Failure> {
     for (reason, rows) in &report.fell_back {
         output::print_line(&format!("warning: {} rows fell back: {reason}", count(*rows as u64)))?;
     }
+    if let Some(stress) = &report.stress {
+        stress::print(stress)?;
+    }
     let out = arguments.out.display();
     Ok(output::print_line(&format!(
         "{out}/report.html is the report; {out}/scores.parquet has every row, {out}/metrics.json every figure"
@@ -186,7 +193,7 @@ fn gain(difference: &Figure, more_is_better: bool) -> Figure {
     Figure { value: turned(difference.value), low: turned(difference.high), high: turned(difference.low) }
 }
 
-fn interval(figure: &Figure) -> String {
+pub(super) fn interval(figure: &Figure) -> String {
     match (figure.value, figure.low, figure.high) {
         (Some(value), Some(low), Some(high)) => format!("{} [{}, {}]", number(value), number(low), number(high)),
         (Some(value), ..) => number(value),

@@ -15,6 +15,7 @@ mod replay;
 mod report;
 mod run;
 mod score;
+mod stress;
 mod topics;
 mod tune;
 

@@ -93,9 +93,10 @@ pub(super) fn tune(arguments: &Tune) -> Result<(), Failure> {
         budget: None,
         costs: None,
         seed: arguments.seed,
+        stress: None,
         out: folder.path().to_owned(),
     };
-    let (report, _) = run.go(&world, &store)?;
+    let report = run.go(&world, &store)?;
     let evaluation = report.evaluations.first().filter(|evaluation| evaluation.rows > 0);
     let evaluation = evaluation.ok_or_else(|| {
         Failure::Usage(format!("task `{}` has no question with a known label up to {until}", arguments.task))

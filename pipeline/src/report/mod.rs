@@ -1,7 +1,9 @@
 //! A backtest as one HTML file for people: no network, no script, everything in it.
 
+mod latency;
 mod page;
 mod plots;
+mod robustness;
 mod words;
 
 pub(crate) use page::{compared, page};

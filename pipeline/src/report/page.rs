@@ -3,16 +3,18 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde_json::Value as Json;
 
+use super::latency::latency;
 use super::plots::{Plot, Series, draw};
+use super::robustness::robustness;
 use super::without_secrets;
 use super::words::headline;
-use crate::backtest::{Curves, Evaluation, Example, Figure, Figures, Report, SliceFigures, Sort, Timing};
+use crate::backtest::{Curves, Evaluation, Example, Figure, Figures, Report, SliceFigures, Sort};
 use crate::output::count;
 
 const STYLE: &str = include_str!("style.css");
 
 /// The page of one backtest. `command` is what made it, `config` the text of the config file.
-pub(crate) fn page(report: &Report, timing: Option<&Timing>, command: &str, config: &str) -> String {
+pub(crate) fn page(report: &Report, command: &str, config: &str) -> String {
     let title = format!("{}: backtest", report.task);
     whole(
         &title,
@@ -20,8 +22,9 @@ pub(crate) fn page(report: &Report, timing: Option<&Timing>, command: &str, conf
             p.quiet { code { (report.query) } }
             @for sentence in headline(report) { p.headline { (sentence) } }
             @for evaluation in &report.evaluations { (of_evaluation(report, evaluation)) }
+            (robustness(report))
             (examples(&report.examples))
-            (made(report, timing, command, config))
+            (made(report, command, config))
         },
     )
 }
@@ -209,7 +212,7 @@ fn over_time(report: &Report, of: &Evaluation) -> Markup {
 }
 
 /// The plot, and its numbers as a table for those who would rather read or hear them.
-fn plot(plot: &Plot) -> Markup {
+pub(super) fn plot(plot: &Plot) -> Markup {
     let drawn = draw(&Plot {
         series: plot.series.iter().filter(|series| !series.points.is_empty()).cloned().collect(),
         ..plot.clone()
@@ -331,7 +334,7 @@ fn of_example(example: &Example) -> Markup {
     }
 }
 
-fn made(report: &Report, timing: Option<&Timing>, command: &str, config: &str) -> Markup {
+fn made(report: &Report, command: &str, config: &str) -> Markup {
     html! {
         h2 { "How these numbers were made" }
         p {
@@ -342,12 +345,7 @@ fn made(report: &Report, timing: Option<&Timing>, command: &str, config: &str) -
         @if let Some(until) = &report.regime.data_until { p { "No score saw a row after " (until) "." } }
         @if let Some(until) = &report.regime.labels_until { p { "No context held a label after " (until) "." } }
         @for (reason, rows) in &report.fell_back { p.warning { (count(*rows as u64)) " rows were answered by another member: " (reason) } }
-        @if let Some(timing) = timing {
-            p {
-                "One score alone, its context fitted, took " (number(Some(timing.median_ms))) " ms in the median and "
-                (number(Some(timing.p99_ms))) " ms in the 99th percentile of " (timing.questions) " on the machine that made this report."
-            }
-        }
+        (latency(report))
         h3 { "Command" }
         pre tabindex="0" { (command) }
         p.quiet { "foreshore " (report.version) ", resamples by seed " (report.seed) }
@@ -368,7 +366,7 @@ fn figure_names(report: &Report) -> Vec<String> {
 }
 
 /// `calibration_error` as `calibration error`; names that are abbreviations in capitals.
-fn words(name: &str) -> String {
+pub(super) fn words(name: &str) -> String {
     match name {
         "auroc" | "mae" | "rmse" | "map" | "ndcg" | "mrr" => name.to_uppercase(),
         "r2" => "R²".into(),
@@ -377,14 +375,14 @@ fn words(name: &str) -> String {
     }
 }
 
-fn interval(figure: &Figure) -> String {
+pub(super) fn interval(figure: &Figure) -> String {
     match (figure.low, figure.high) {
         (Some(low), Some(high)) => format!("{} [{}, {}]", number(figure.value), number(Some(low)), number(Some(high))),
         _ => number(figure.value),
     }
 }
 
-fn number(value: Option<f64>) -> String {
+pub(super) fn number(value: Option<f64>) -> String {
     match value {
         None => "-".into(),
         Some(value) if value.abs() >= 100.0 => format!("{value:.1}"),

@@ -81,7 +81,8 @@ impl Scorer {
             return Ok(mix);
         }
         let task = self.plan.timeframes[timeframe].task();
-        let matures_after = task.matures_after(self.store.schema());
+        let delay = self.disturbance.map_or(0, |disturbance| disturbance.delay);
+        let matures_after = task.matures_after(self.plan.executor.schema()).saturating_add(delay);
         let learn = |examples: &Examples| {
             let mix = Mix::learn(examples, matures_after, self.plan.context.seed, &self.network());
             mix.expect("a selection makes consistent examples")
@@ -148,11 +149,23 @@ impl Scorer {
         vocabulary: Arc<Vocabulary>,
     ) -> Result<Bank, predictor::Error> {
         let rows = self.example_rows(&selection.examples, point, draw, &vocabulary)?;
-        let mut features = Matrix::new(self.plan.featuriser.names().len());
+        let columns = self.plan.featuriser.names().len();
+        let columns = self.disturbance.map_or(columns, |disturbance| disturbance.columns(columns));
+        let mut features = Matrix::new(columns);
         let mut past = Vec::with_capacity(rows.len());
-        for row in rows {
-            features.push_row(&row.features);
-            past.push(row.past.clone());
+        for (example, row) in selection.examples.iter().zip(rows) {
+            match &self.disturbance {
+                None => {
+                    features.push_row(&row.features);
+                    past.push(row.past.clone());
+                }
+                Some(disturbance) => {
+                    let (mut of_row, mut its_past) = (row.features.clone(), row.past.clone());
+                    disturbance.features(&example.entity, example.anchor, &mut of_row, &mut its_past);
+                    features.push_row(&of_row);
+                    past.push(its_past);
+                }
+            }
         }
         let labels: Vec<&Value> = selection.examples.iter().map(|example| &example.label).collect();
         let (targets, classes) = targets(kind, &labels);

@@ -44,7 +44,7 @@ pub struct Moment {
 
 impl Moment {
     /// For a question that has seen the arrivals up to `asked`.
-    pub(super) fn new(point: EventTime, asked: Sequence) -> Self {
+    pub(crate) fn new(point: EventTime, asked: Sequence) -> Self {
         Self { point, edition: Edition::of(asked) }
     }
 

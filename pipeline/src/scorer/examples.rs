@@ -111,7 +111,8 @@ impl Scorer {
     ) -> Result<ExampleRow, predictor::Error> {
         let query = self.example_query(example, at)?;
         let mut features = Vec::with_capacity(self.plan.featuriser.names().len());
-        let facts = self.plan.featuriser.row(&self.store, vocabulary, &query, &mut features)?;
+        let snapshot = self.snapshot(query.as_of);
+        let facts = self.plan.featuriser.row_in(&snapshot, vocabulary, &query.entity, &mut features)?;
         Ok(ExampleRow { features, past: facts.past })
     }
 }

@@ -1,6 +1,7 @@
 //! The member that reads neighbourhoods instead of features.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use predictor::features::Query;
 use predictor::in_context::{self, InContext};
@@ -13,8 +14,9 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_64_with_seed};
 use super::digest::{digest_key, update_targets};
 use super::draw::{Drawn, Moment};
 use super::labels::{prior, targets};
-use super::{Answerer, FittedContext, Scored, Scorer};
+use super::{Answerer, FittedContext, Scored, Scorer, Took};
 use crate::metrics;
+use crate::parallel;
 use crate::relational_member::RelationalMember;
 
 impl Scorer {
@@ -32,7 +34,7 @@ impl Scorer {
         let at = AsOf::historical(moment.point, draw.sequence);
         let queries: Vec<Query> =
             selection.examples.iter().map(|example| self.example_query(example, at)).collect::<Result<_, _>>()?;
-        let rows = member.read(&self.store, &queries)?;
+        let rows = self.neighbourhoods(member, &queries)?;
         let labels: Vec<&Value> = selection.examples.iter().map(|example| &example.label).collect();
         let (targets, classes) = targets(self.plan.task.kind, &labels);
         let prior = prior(&targets, &classes, &selection.prior);
@@ -56,6 +58,21 @@ impl Scorer {
             answerer: Answerer::Relational(context),
             classes,
         }))
+    }
+
+    /// The neighbourhoods of some queries, in their order. An entity that is not there stands alone.
+    fn neighbourhoods(
+        &self,
+        member: &RelationalMember,
+        queries: &[Query],
+    ) -> Result<Vec<Arc<Neighbourhood>>, predictor::Error> {
+        parallel::map(queries, |query| {
+            let mut read = member.neighbourhoods().read_in(&self.snapshot(query.as_of), &query.entity)?;
+            if let Some(disturbance) = &self.disturbance {
+                disturbance.neighbourhood(&query.entity, query.as_of.cutoff, &mut read);
+            }
+            Ok(Arc::new(read))
+        })
     }
 
     /// The encoded context: as it was kept, where it was, else made and kept.
@@ -86,15 +103,23 @@ impl Scorer {
         context: &FittedContext,
         answerer: &InContext,
         queries: &[Query],
-    ) -> Result<Vec<Scored>, predictor::Error> {
+    ) -> Result<Vec<(Scored, Took)>, predictor::Error> {
         let member = self.plan.relational.as_ref().expect("the plan's member has fitted the context");
-        let rows = member.read(&self.store, queries)?;
+        let started = Instant::now();
+        let rows = self.neighbourhoods(member, queries)?;
+        let read = started.elapsed();
         let samples: Vec<Sample> = rows.iter().map(|rows| rows.sample.clone()).collect();
         let estimates = member.predict(answerer, &samples)?;
-        let scored = rows.iter().zip(estimates).map(|(rows, estimate)| Scored {
-            prediction: estimate.prediction(&context.classes),
-            truncated: rows.truncated,
-            digest: xxh3_64_with_seed(&rows.digest().to_le_bytes(), context.id.0),
+        // Queries are answered together; each has its share of the time.
+        let share = u32::try_from(queries.len().max(1)).unwrap_or(u32::MAX);
+        let took = Took { read: read / share, model: started.elapsed().saturating_sub(read) / share };
+        let scored = rows.iter().zip(estimates).map(|(rows, estimate)| {
+            let scored = Scored {
+                prediction: estimate.prediction(&context.classes),
+                truncated: rows.truncated,
+                digest: xxh3_64_with_seed(&rows.digest().to_le_bytes(), context.id.0),
+            };
+            (scored, took)
         });
         Ok(scored.collect())
     }

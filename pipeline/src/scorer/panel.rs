@@ -1,12 +1,13 @@
 //! Several members asked the same questions: what all of them read is read once.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use graph_store::Store;
 use predictor::features::Query;
 use relational::{AsOf, Key};
 
-use super::{Answerer, Bounds, FittedContext, Scored, Scorer};
+use super::{Answerer, Bounds, FittedContext, Scored, Scorer, Took};
 use crate::parallel;
 use crate::plan::Plan;
 
@@ -24,6 +25,8 @@ pub struct Answered {
     /// Labels of the entity that were known: those that the members read, at most. `None` where none of them reads
     /// labels one by one.
     pub history: Option<u32>,
+    /// How long the first member's took.
+    pub took: Took,
 }
 
 impl Panel {
@@ -69,8 +72,10 @@ impl Panel {
         if let Some(answered) = self.score_features(contexts, questions)? {
             return Ok(answered);
         }
-        let mut answered = vec![Answered { scored: Vec::new(), history: None }; questions.len()];
-        for (scorer, context) in self.scorers.iter().zip(contexts) {
+        let first = self.first().score_all_timed(&contexts[0], questions)?.into_iter();
+        let mut answered: Vec<Answered> =
+            first.map(|(scored, took)| Answered { scored: vec![scored], history: None, took }).collect();
+        for (scorer, context) in self.scorers.iter().zip(contexts).skip(1) {
             let made = scorer.score_all(context, questions)?;
             answered.iter_mut().zip(made).for_each(|(of, made)| of.scored.push(made));
         }
@@ -98,15 +103,20 @@ impl Panel {
         }
         let answer = |(entity, as_of): &(&Key, AsOf)| {
             let query = Query { entity: (*entity).clone(), as_of: *as_of };
+            let started = Instant::now();
             let reading = self.first().read(vocabulary, &query)?;
+            let read = started.elapsed();
             let of_member = |(scorer, context): (&Scorer, &Arc<FittedContext>)| match &context.answerer {
                 Answerer::Features { fitted, .. } => context.answer(fitted, &reading),
                 Answerer::Forecast { steps, .. } => scorer.forecast(context, steps, &query, &reading),
                 Answerer::Ranking(_) | Answerer::Relational(_) => unreachable!("every member reads features"),
             };
-            let scored = self.scorers.iter().zip(contexts).map(of_member).collect();
+            let mut members = self.scorers.iter().zip(contexts).map(of_member);
+            let mut scored: Vec<Scored> = members.next().into_iter().collect();
+            let took = Took { read, model: started.elapsed().saturating_sub(read) };
+            scored.extend(members);
             let history = u32::try_from(reading.past.labels.len()).ok();
-            Ok(Answered { scored, history })
+            Ok(Answered { scored, history, took })
         };
         parallel::map(questions, answer).map(Some)
     }

@@ -50,7 +50,7 @@ refresh = "28d"
 const CUSTOMERS: u64 = 60;
 
 /// Customers of three speeds. Only orders up to day `last` are there.
-fn shop(last: u64) -> Folder {
+pub(crate) fn shop(last: u64) -> Folder {
     let folder = Folder::new();
     let customers = (0..CUSTOMERS).fold(String::from("customer_id,region\n"), |text, customer| {
         text + &format!("{customer},{}\n", ["north", "south", "west"][usize::try_from(customer % 3).expect("below 3")])
@@ -76,19 +76,19 @@ fn shop(last: u64) -> Folder {
     folder
 }
 
-fn rows(file: &Path) -> Vec<RecordBatch> {
+pub(crate) fn rows(file: &Path) -> Vec<RecordBatch> {
     let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(file).expect("scores")).expect("Parquet");
     reader.build().expect("a reader").map(|batch| batch.expect("rows")).collect()
 }
 
-fn floats(rows: &[RecordBatch], column: &str) -> Vec<f64> {
+pub(crate) fn floats(rows: &[RecordBatch], column: &str) -> Vec<f64> {
     let of = |batch: &RecordBatch| {
         batch.column_by_name(column).expect("a column").as_primitive::<Float64Type>().values().to_vec()
     };
     rows.iter().flat_map(of).collect()
 }
 
-fn texts(rows: &[RecordBatch], column: &str) -> Vec<Option<String>> {
+pub(crate) fn texts(rows: &[RecordBatch], column: &str) -> Vec<Option<String>> {
     let of = |batch: &RecordBatch| {
         let values = batch.column_by_name(column).expect("a column").as_string::<i32>().iter();
         values.map(|value| value.map(str::to_owned)).collect::<Vec<_>>()
@@ -97,7 +97,7 @@ fn texts(rows: &[RecordBatch], column: &str) -> Vec<Option<String>> {
 }
 
 /// Micros since 1970.
-fn cutoffs(rows: &[RecordBatch]) -> Vec<i64> {
+pub(crate) fn cutoffs(rows: &[RecordBatch]) -> Vec<i64> {
     let of = |batch: &RecordBatch| {
         batch.column_by_name("cutoff").expect("a column").as_primitive::<TimestampMicrosecondType>().values().to_vec()
     };
@@ -105,7 +105,7 @@ fn cutoffs(rows: &[RecordBatch]) -> Vec<i64> {
 }
 
 /// `None` where there is no label.
-fn labels(rows: &[RecordBatch]) -> Vec<Option<f64>> {
+pub(crate) fn labels(rows: &[RecordBatch]) -> Vec<Option<f64>> {
     let of = |batch: &RecordBatch| -> Vec<Option<f64>> {
         let column = batch.column_by_name("label").expect("a column");
         if let Some(whole) = column.as_primitive_opt::<Int32Type>() {
@@ -116,7 +116,7 @@ fn labels(rows: &[RecordBatch]) -> Vec<Option<f64>> {
     rows.iter().flat_map(of).collect()
 }
 
-fn metrics(folder: &Folder, out: &str) -> Json {
+pub(crate) fn metrics(folder: &Folder, out: &str) -> Json {
     serde_json::from_str(&folder.read(&format!("{out}/metrics.json"))).expect("metrics.json")
 }
 
@@ -276,9 +276,19 @@ fn a_backtest_that_is_killed_goes_on_and_ends_with_the_same_bytes() {
         child.wait().expect("it was started");
     }
     shop.succeeds(&ask("killed"));
-    for file in ["scores.parquet", "metrics.json"] {
-        let bytes = |out: &str| fs::read(shop.path(&format!("{out}/{file}"))).expect("a file");
-        assert!(bytes("whole") == bytes("killed"), "{file}");
+    let bytes = |out: &str| fs::read(shop.path(&format!("{out}/scores.parquet"))).expect("a file");
+    assert!(bytes("whole") == bytes("killed"));
+    let figures = |out: &str| {
+        let mut metrics = metrics(&shop, out);
+        metrics.as_object_mut().expect("an object").remove("latency");
+        metrics.to_string()
+    };
+    assert_eq!(figures("whole"), figures("killed"));
+    let latency = &metrics(&shop, "whole")["latency"];
+    for stage in ["read", "model", "score", "context"] {
+        let of = &latency["stages"][stage];
+        let (median, p99) = (of["median_ms"].as_f64(), of["p99_ms"].as_f64());
+        assert!(of["count"].as_u64() > Some(0) && median > Some(0.0) && p99 >= median, "{latency}");
     }
     assert!(!shop.path("killed/parts").exists());
 

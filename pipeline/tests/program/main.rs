@@ -7,3 +7,4 @@ mod fine_tune; // `foreshore fine-tune`, and scores with the weights that it wri
 mod folder; // a folder that the program runs in, and the numbers that its tables are made of
 mod lists; // rankings and forecasts, whose scores are lists
 mod process; // files in, files out, and killed at any moment
+mod stress; // `foreshore backtest --stress`
