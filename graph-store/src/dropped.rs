@@ -38,12 +38,7 @@ fn mixed(mut hash: u64) -> u64 {
 }
 
 /// The row as it is shown: foreign keys that are left out are null.
-pub(crate) fn shown(
-    dropped: Option<&DroppedLinks>,
-    schema: &Schema,
-    table: TableId,
-    mut version: Version,
-) -> Version {
+pub(crate) fn shown(dropped: Option<&DroppedLinks>, schema: &Schema, table: TableId, mut version: Version) -> Version {
     let Some(dropped) = dropped else { return version };
     let child = encode_key(&version.key);
     for (id, link) in schema.foreign_keys().filter(|(_, link)| link.child == table) {

@@ -66,7 +66,7 @@ impl Plan {
         let ranker = Ranker::new(&executor).map(Arc::new);
         let featuriser = match &ranker {
             Some(ranker) => ranker.of_entity().clone(),
-            None => Featuriser::new(Arc::clone(&executor), &FeatureOptions::default()),
+            None => Featuriser::new(Arc::clone(&executor), &feature_options(settings)),
         };
         let relational = match settings.model.as_str() {
             in_context::NAME => Some(Arc::new(RelationalMember::load(settings, task.kind, &executor, document)?)),
@@ -127,8 +127,22 @@ impl Plan {
         let links = schema.foreign_keys().map(|(_, link)| link.clone()).collect();
         let schema = Arc::new(Schema::new(tables, links).expect("it was a schema before"));
         let executor = Arc::new(Executor::new(Arc::clone(&self.task), schema));
+        // The one option that a config has, lags, is of labels in windows.
         let featuriser = Featuriser::new(Arc::clone(&executor), &FeatureOptions::default());
         Self { timeframes: vec![Arc::clone(&executor)], executor, featuriser, ..self.clone() }
+    }
+
+    /// Whether the features of another plan for the same task are the same.
+    #[must_use]
+    pub fn reads_as(&self, other: &Self) -> bool {
+        self.featuriser.names() == other.featuriser.names()
+    }
+
+    /// Whether features are made of the target's own past, lag by lag.
+    #[must_use]
+    pub fn reads_lags(&self) -> bool {
+        let learns = matches!(self.member, Member::Baseline | Member::Trees | Member::Small | Member::Auto);
+        learns && self.relational.is_none() && self.ranker.is_none() && !self.task.is_static()
     }
 
     /// The name of the member that is asked for.
@@ -197,6 +211,12 @@ fn tuned_network(
         error.hint("`foreshore fine-tune` makes weights for a task; without `weights` those in the program are used")
     };
     Ok(Some(Arc::new(read.map_err(wrong)?)))
+}
+
+/// How much is read and computed for features.
+fn feature_options(settings: &TaskSettings) -> FeatureOptions {
+    let default = FeatureOptions::default();
+    FeatureOptions { lags: settings.lags.unwrap_or(default.lags), ..default }
 }
 
 /// The task that the query means.

@@ -64,7 +64,8 @@ impl RelationalMember {
         let compute = compute.map_err(|error| document.error(&["app", "device"], error.to_string()))?;
         let model = Checkpoint::read(Path::new(folder), part).and_then(|checkpoint| checkpoint.load(&compute));
         let model = model.map_err(|error| document.error(&["tasks", name, "weights"], error.to_string()))?;
-        let neighbourhoods = Neighbourhoods::new(executor, &SampleOptions::default());
+        let sampled = settings.fanout.clone().map_or_else(SampleOptions::default, |fanout| SampleOptions { fanout });
+        let neighbourhoods = Neighbourhoods::new(executor, &sampled);
         let options = FitOptions {
             relationships: neighbourhoods.relationships(),
             hops: neighbourhoods.hops(),

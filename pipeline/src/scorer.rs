@@ -110,7 +110,8 @@ impl Scorer {
         Self::sharing(store, plan, bounds, draws, examples)
     }
 
-    /// A scorer of the same task by another member, which reads the examples that this one has read already.
+    /// A scorer of the same task by another member of the same features, which reads the examples that this one has read
+    /// already.
     #[must_use]
     pub fn beside(&self, plan: Arc<Plan>) -> Self {
         let (draws, examples) = (Arc::clone(&self.draws), Arc::clone(&self.examples));

@@ -76,7 +76,7 @@ fn later_changes_leave_every_bit_of_earlier_sums() {
 fn sums_over_rows_are_the_bits_of_sums_over_digests_and_leave_out_dropped_edges() {
     let numbers = &mut Numbers::new(5);
     let directory = tempfile::tempdir().expect("a directory");
-    let mut store = Store::open(directory.path(), fixture::schema(), &Options::default()).expect("opens");
+    let store = Store::open(directory.path(), fixture::schema(), &Options::default()).expect("opens");
     for round in 0..30 {
         let mut transaction = store.begin();
         for position in 0..200 {

@@ -113,7 +113,12 @@ fn a_report_opens_from_disk_without_fault() {
     let program = shop();
     let ask = ["backtest", "--from", "2024-05-01", "--to", "2024-10-01", "--every", "7d", "--segment", "region"];
     program.succeeds(
-        &[&ask[..], &["--budget", "5", "--cost-missed", "4", "--cost-false-alarm", "1", "--out", "one"], &["--stress", "--stress-questions", "200"]].concat(),
+        &[
+            &ask[..],
+            &["--budget", "5", "--cost-missed", "4", "--cost-false-alarm", "1", "--out", "one"],
+            &["--stress", "--stress-questions", "200"],
+        ]
+        .concat(),
     );
     program.succeeds(&[&ask[..], &["--model", "last-k", "--out", "other"]].concat());
     program.succeeds(&["report", "--compare", "one", "other", "--out", "both.html"]);

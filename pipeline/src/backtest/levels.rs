@@ -102,8 +102,7 @@ impl Level {
 pub(super) fn levels(plan: &Plan, seed: u64) -> Vec<Level> {
     let nothing = Disturbance { seed, ..Disturbance::default() };
     let percent = |share: f64| format!("{:.0} %", 100.0 * share);
-    let mut levels =
-        vec![Level::new(Kind::Undisturbed, Kind::Undisturbed.nothing().to_owned(), 0.0, nothing)];
+    let mut levels = vec![Level::new(Kind::Undisturbed, Kind::Undisturbed.nothing().to_owned(), 0.0, nothing)];
     levels.extend(SIZES.map(|size| {
         let level = Level::new(Kind::ColdStart, size.to_string(), f64::from(size), nothing);
         Level { size: usize::try_from(size).ok(), ..level }

@@ -181,13 +181,7 @@ impl Run {
     }
 
     /// Answers the questions of every part that is not there yet.
-    fn score(
-        &self,
-        store: &Arc<Store>,
-        layout: &Layout,
-        parts: &Parts,
-        watch: &mut Stopwatch,
-    ) -> Result<(), Failure> {
+    fn score(&self, store: &Arc<Store>, layout: &Layout, parts: &Parts, watch: &mut Stopwatch) -> Result<(), Failure> {
         let plans: Vec<Arc<Plan>> = self.members.iter().map(|(_, plan)| Arc::clone(plan)).collect();
         let panel = Panel::new(store, &plans, self.bounds);
         let labels = Labels::matured(store, self.plan(), self.judged_at);
@@ -228,12 +222,7 @@ impl Run {
     }
 
     /// Question by question of one context after the other, so that each is fitted once.
-    fn answers(
-        &self,
-        panel: &Panel,
-        asked: &[Asked],
-        watch: &mut Stopwatch,
-    ) -> Result<Vec<Option<Answer>>, Failure> {
+    fn answers(&self, panel: &Panel, asked: &[Asked], watch: &mut Stopwatch) -> Result<Vec<Option<Answer>>, Failure> {
         let moment = |asked: &Asked| panel.first().moment(asked.as_of);
         let mut answers = Vec::with_capacity(asked.len());
         for group in asked.chunk_by(|one, other| moment(one) == moment(other)) {

@@ -22,7 +22,15 @@ const SHOWN: usize = 10;
 pub(super) fn audit(arguments: &Audit) -> Result<(), Failure> {
     let world = World::load(&arguments.common)?;
     let lines = sample(&world, arguments)?;
-    let store = world.open_store(false)?;
+    let store = match world.open_store(false) {
+        Err(Failure::Store(error @ graph_store::Error::InUse(_))) => {
+            return Err(Failure::Usage(format!(
+                "{error}, and an audit cannot read beside it: stop that process, copy the directory, start it again, and \
+                 audit the copy with --store COPY"
+            )));
+        }
+        opened => opened?,
+    };
     let scorer = |plan| Scorer::new(Arc::clone(&store), Arc::clone(plan), Bounds::default());
     let scorers: BTreeMap<&str, Scorer> =
         world.plans.iter().map(|plan| (plan.task.name.as_str(), scorer(plan))).collect();

@@ -3,11 +3,14 @@
 use std::fs;
 use std::sync::Arc;
 
+use graph_store::Store;
+use predictor::features::FeatureOptions;
 use predictor::learn::Member;
+use predictor::sampler::SampleOptions;
 use relational::{EventTime, TaskKind};
-use serde_json::json;
+use serde_json::{Value as Json, json};
 use sinks::key_text;
-use toml_edit::{DocumentMut, Item, value};
+use toml_edit::{Array, DocumentMut, Item, value};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::questions;
@@ -59,6 +62,24 @@ impl Candidate {
     }
 }
 
+/// Past targets that are features, for members that learn from features of a target in a window.
+const LAGS: [u8; 4] = [0, 3, 10, 20];
+/// Hops, and the children that each follows, for the member that reads neighbourhoods.
+const FANOUTS: [&[usize]; 4] = [&[16], &[8, 4], &[16, 8], &[32, 16]];
+
+/// What else decides how the chosen member reads: only what it reads at all.
+fn readings(plan: &Plan, chosen: &TaskSettings) -> Vec<TaskSettings> {
+    if plan.relational.is_some() {
+        let with = |fanout: &&[usize]| TaskSettings { fanout: Some(fanout.to_vec()), ..chosen.clone() };
+        return FANOUTS.iter().map(with).collect();
+    }
+    let with = |lags: &u8| TaskSettings { lags: Some(*lags), ..chosen.clone() };
+    if plan.reads_lags() { LAGS.iter().map(with).collect() } else { Vec::new() }
+}
+
+/// A way to answer, with its name and plan; the first of several is what the others are compared with.
+type Way = (String, TaskSettings, Arc<Plan>);
+
 pub(super) fn tune(arguments: &Tune) -> Result<(), Failure> {
     let world = World::load(&arguments.common)?;
     let current = Arc::clone(plan::find(&world.plans, &arguments.task, &world.settings.document)?);
@@ -71,44 +92,81 @@ pub(super) fn tune(arguments: &Tune) -> Result<(), Failure> {
     let until = until.map_or(newest, |until| until.min(newest));
     let bounds = Bounds { data_until: Some(until), labels_until: Some(until) };
     let scorer = Scorer::new(Arc::clone(&store), Arc::clone(&current), bounds);
-    let asked = asked(arguments, &world, &scorer, until)?;
+    let trial =
+        Trial { arguments, world: &world, store, until, bounds, asked: asked(arguments, &world, &scorer, until)? };
 
-    let mut tried = vec![(name(settings), settings.clone(), Arc::clone(&current))];
-    for settings in CANDIDATES.iter().map(|candidate| candidate.settings(settings)) {
-        // A ranking has no network; and what is asked about already is not asked again.
-        let is_served = current.task.kind != TaskKind::Ranking || settings.model != Member::Small.name();
-        let name = name(&settings);
-        if is_served && tried.iter().all(|(other, ..)| *other != name) {
-            let plan = Arc::new(Plan::compile(&settings, &world.schema, &world.settings.document)?);
-            tried.push((name, settings, plan));
+    let members = CANDIDATES.iter().map(|candidate| candidate.settings(settings));
+    // A ranking has no network.
+    let is_served = |of: &TaskSettings| current.task.kind != TaskKind::Ranking || of.model != Member::Small.name();
+    let first = trial.run(&trial.ways((settings, &current), members.filter(is_served))?)?;
+    let (_, chosen, plan) = first.chosen();
+    let ways = trial.ways((chosen, plan), readings(plan, chosen).into_iter())?;
+    let second = if ways.len() > 1 { Some(trial.run(&ways)?) } else { None };
+    tell(arguments, &first, second.as_ref())?;
+    let better = |outcome: &&Outcome| outcome.choice.better.is_some();
+    let notes: Vec<String> =
+        std::iter::once(&first).chain(&second).filter(better).map(|outcome| outcome.note(until)).collect();
+    let (_, chosen, _) = second.as_ref().unwrap_or(&first).chosen();
+    if notes.is_empty() || arguments.dry_run { Ok(()) } else { write(&world, arguments, chosen, &notes) }
+}
+
+/// The past questions, and what may be seen.
+struct Trial<'a> {
+    arguments: &'a Tune,
+    world: &'a World,
+    store: Arc<Store>,
+    until: EventTime,
+    bounds: Bounds,
+    asked: Vec<Asked>,
+}
+
+/// Ways that were tried, and what came of them.
+struct Outcome {
+    ways: Vec<Way>,
+    evaluation: Evaluation,
+    choice: Choice,
+}
+
+impl Trial<'_> {
+    /// What there is, and other ways; what is tried already is not tried again.
+    fn ways(
+        &self,
+        (settings, plan): (&TaskSettings, &Arc<Plan>),
+        others: impl Iterator<Item = TaskSettings>,
+    ) -> Result<Vec<Way>, Failure> {
+        let mut ways: Vec<Way> = vec![(name(settings), settings.clone(), Arc::clone(plan))];
+        for settings in others {
+            let name = name(&settings);
+            if ways.iter().all(|(other, ..)| *other != name) {
+                let plan = Plan::compile(&settings, &self.world.schema, &self.world.settings.document)?;
+                ways.push((name, settings, Arc::new(plan)));
+            }
         }
+        Ok(ways)
     }
-    let folder = tempfile::tempdir()?;
-    let run = Run {
-        members: tried.iter().map(|(name, _, plan)| (name.clone(), Arc::clone(plan))).collect(),
-        asked,
-        bounds,
-        judged_at: Some(until),
-        segments: Vec::new(),
-        budget: None,
-        costs: None,
-        seed: arguments.seed,
-        stress: None,
-        out: folder.path().to_owned(),
-    };
-    let report = run.go(&world, &store)?;
-    let evaluation = report.evaluations.first().filter(|evaluation| evaluation.rows > 0);
-    let evaluation = evaluation.ok_or_else(|| {
-        Failure::Usage(format!("task `{}` has no question with a known label up to {until}", arguments.task))
-    })?;
-    let choice = Choice::of(&report.model, evaluation);
-    choice.tell(arguments, &report.model, evaluation)?;
-    match &choice.better {
-        Some((name, _)) if !arguments.dry_run => {
-            let (_, settings, _) = tried.iter().find(|(other, ..)| other == name).expect("it was tried");
-            write(&world, arguments, settings, &choice.note(&report.model, evaluation, until))
-        }
-        _ => Ok(()),
+
+    fn run(&self, ways: &[Way]) -> Result<Outcome, Failure> {
+        let folder = tempfile::tempdir()?;
+        let run = Run {
+            members: ways.iter().map(|(name, _, plan)| (name.clone(), Arc::clone(plan))).collect(),
+            asked: self.asked.clone(),
+            bounds: self.bounds,
+            judged_at: Some(self.until),
+            segments: Vec::new(),
+            budget: None,
+            costs: None,
+            seed: self.arguments.seed,
+            stress: None,
+            out: folder.path().to_owned(),
+        };
+        let report = run.go(self.world, &self.store)?;
+        let evaluation = report.evaluations.into_iter().next().filter(|evaluation| evaluation.rows > 0);
+        let evaluation = evaluation.ok_or_else(|| {
+            let (task, until) = (&self.arguments.task, self.until);
+            Failure::Usage(format!("task `{task}` has no question with a known label up to {until}"))
+        })?;
+        let choice = Choice::of(&ways[0].0, &evaluation);
+        Ok(Outcome { ways: ways.to_vec(), evaluation, choice })
     }
 }
 
@@ -127,7 +185,15 @@ fn asked(arguments: &Tune, world: &World, scorer: &Scorer, until: EventTime) -> 
 fn name(settings: &TaskSettings) -> String {
     let size = settings.context_size.map_or_else(String::new, |size| format!(", {size} examples"));
     let policy = settings.context_policy.as_ref().map_or_else(String::new, |policy| format!(", {policy}"));
-    format!("{}{size}{policy}", settings.model)
+    let lags = match settings.lags {
+        Some(lags) if lags != FeatureOptions::default().lags => format!(", {lags} lags"),
+        _ => String::new(),
+    };
+    let fanout = match &settings.fanout {
+        Some(fanout) if *fanout != SampleOptions::default().fanout => format!(", fan-out {fanout:?}"),
+        _ => String::new(),
+    };
+    format!("{}{size}{policy}{lags}{fanout}", settings.model)
 }
 
 /// What is better than the config, if anything is.
@@ -155,59 +221,96 @@ impl Choice {
         let better = sure.max_by(|one, other| value(&one.1).total_cmp(&value(&other.1)));
         Self { figure, better }
     }
+}
 
-    fn value(&self, evaluation: &Evaluation, name: &str) -> Option<f64> {
-        evaluation.members.get(name)?.get(self.figure)?.value
+impl Outcome {
+    /// What there was before.
+    fn before(&self) -> &str {
+        &self.ways[0].0
     }
 
-    fn tell(&self, arguments: &Tune, current: &str, evaluation: &Evaluation) -> Result<(), Failure> {
-        let chosen = self.better.as_ref().map_or(current, |(name, _)| name);
-        if arguments.format == Format::Json {
-            let tried =
-                evaluation.members.keys().map(|name| json!({ "way": name, self.figure: self.value(evaluation, name) }));
-            return Ok(output::print_json(&json!({
-                "task": arguments.task, "rows": evaluation.rows, "figure": self.figure, "config": current,
-                "chosen": chosen, "is_better": self.better.is_some(), "tried": tried.collect::<Vec<_>>(),
-                "warnings": evaluation.warnings,
-            }))?);
-        }
-        let rows = evaluation.members.keys().map(|name| {
-            let value = self.value(evaluation, name).map_or_else(|| "-".into(), |value| format!("{value:.4}"));
-            let difference = evaluation.differences.get(name).and_then(|figures| figures.get(self.figure));
+    /// The better way, or what there was before.
+    fn chosen(&self) -> &Way {
+        let better = self.choice.better.as_ref();
+        let found = better.and_then(|(name, _)| self.ways.iter().find(|(other, ..)| other == name));
+        found.unwrap_or(&self.ways[0])
+    }
+
+    fn value(&self, name: &str) -> Option<f64> {
+        self.evaluation.members.get(name)?.get(self.choice.figure)?.value
+    }
+
+    fn json(&self) -> Json {
+        let figure = self.choice.figure;
+        let tried = self.evaluation.members.keys().map(|name| json!({ "way": name, figure: self.value(name) }));
+        json!({
+            "rows": self.evaluation.rows, "figure": figure, "config": self.before(), "chosen": self.chosen().0,
+            "is_better": self.choice.better.is_some(), "tried": tried.collect::<Vec<_>>(),
+            "warnings": self.evaluation.warnings,
+        })
+    }
+
+    fn print(&self, before: &str) -> Result<(), Failure> {
+        let figure = self.choice.figure;
+        let rows = self.evaluation.members.keys().map(|name| {
+            let value = self.value(name).map_or_else(|| "-".into(), |value| format!("{value:.4}"));
+            let difference = self.evaluation.differences.get(name).and_then(|figures| figures.get(figure));
             let difference =
                 difference.and_then(|of| Some(format!("{:+.4} [{:+.4}, {:+.4}]", of.value?, of.low?, of.high?)));
-            let mark = if name == chosen { "chosen" } else { "" };
+            let mark = if *name == self.chosen().0 { "chosen" } else { "" };
             vec![name.clone(), value, difference.unwrap_or_default(), mark.to_owned()]
         });
-        let title = self.figure.replace('_', " ");
-        output::print_table(&["way to answer", &title, "config's less this one's", ""], rows)?;
-        for warning in &evaluation.warnings {
+        let title = figure.replace('_', " ");
+        output::print_table(&["way to answer", &title, &format!("{before} less this one's"), ""], rows)?;
+        for warning in &self.evaluation.warnings {
             output::print_line(&format!("warning: {warning}"))?;
-        }
-        if self.better.is_none() {
-            output::print_line("nothing is better than the config by more than noise: it stays as it is")?;
         }
         Ok(())
     }
 
     /// For the config file.
-    fn note(&self, current: &str, evaluation: &Evaluation, until: EventTime) -> String {
-        let value = |name: &str| self.value(evaluation, name).unwrap_or(f64::NAN);
-        let (name, gain) = self.better.as_ref().expect("there is something to note");
+    fn note(&self, until: EventTime) -> String {
+        let value = |name: &str| self.value(name).unwrap_or(f64::NAN);
+        let (name, gain) = self.choice.better.as_ref().expect("there is something to note");
         let ends = gain.low.zip(gain.high).map_or_else(String::new, |(low, high)| format!(" [{low:.4}, {high:.4}]"));
+        let (before, rows) = (self.before(), self.evaluation.rows);
         format!(
-            "chosen by `foreshore tune` on {} past rows, labels up to {until}: {} {:.4}, {current} {:.4}, gain {:.4}{ends}",
-            evaluation.rows,
-            self.figure.replace('_', " "),
+            "chosen by `foreshore tune` on {rows} past rows, labels up to {until}: {} {name} {:.4}, {before} {:.4}, gain \
+             {:.4}{ends}",
+            self.choice.figure.replace('_', " "),
             value(name),
-            value(current),
+            value(before),
             gain.value.unwrap_or(f64::NAN),
         )
     }
 }
 
+fn tell(arguments: &Tune, first: &Outcome, second: Option<&Outcome>) -> Result<(), Failure> {
+    let chosen = &second.unwrap_or(first).chosen().0;
+    if arguments.format == Format::Json {
+        let mut json = first.json();
+        json["task"] = json!(arguments.task);
+        json["reading"] = second.map_or(Json::Null, Outcome::json);
+        json["chosen"] = json!(chosen);
+        json["is_better"] = json!(*chosen != first.before());
+        return Ok(output::print_json(&json)?);
+    }
+    first.print("config's")?;
+    match second {
+        Some(second) => second.print("the chosen one's")?,
+        None => output::print_line(&format!(
+            "{} reads neither earlier targets one by one nor neighbourhoods: lags, hops and fan-out are nothing to it",
+            first.chosen().0
+        ))?,
+    }
+    if *chosen == first.before() {
+        output::print_line("nothing is better than the config by more than noise: it stays as it is")?;
+    }
+    Ok(())
+}
+
 /// Changes the task's keys in the config file, and nothing else.
-fn write(world: &World, arguments: &Tune, settings: &TaskSettings, note: &str) -> Result<(), Failure> {
+fn write(world: &World, arguments: &Tune, settings: &TaskSettings, notes: &[String]) -> Result<(), Failure> {
     let file = &world.settings.document.file;
     let named = |error: &dyn std::fmt::Display| std::io::Error::other(format!("{}: {error}", file.display()));
     let text = fs::read_to_string(file).map_err(|error| named(&error))?;
@@ -215,7 +318,8 @@ fn write(world: &World, arguments: &Tune, settings: &TaskSettings, note: &str) -
     let task = &mut document["tasks"][arguments.task.as_str()];
     task["model"] = value(settings.model.as_str());
     if let Some(mut key) = task.as_table_like_mut().and_then(|task| task.key_mut("model")) {
-        key.leaf_decor_mut().set_prefix(format!("# {note}\n"));
+        let notes: String = notes.iter().map(|note| format!("# {note}\n")).collect();
+        key.leaf_decor_mut().set_prefix(notes);
     }
     let mut set = |name: &str, wanted: Option<Item>| match (wanted, task.as_table_like_mut()) {
         (Some(wanted), _) => task[name] = wanted,
@@ -224,7 +328,12 @@ fn write(world: &World, arguments: &Tune, settings: &TaskSettings, note: &str) -
     };
     set("context_size", settings.context_size.and_then(|size| i64::try_from(size).ok()).map(value));
     set("context_policy", settings.context_policy.as_deref().map(value));
-    set("weights", None);
+    set("lags", settings.lags.map(|lags| value(i64::from(lags))));
+    let fanout = |fanout: &Vec<usize>| fanout.iter().filter_map(|hop| i64::try_from(*hop).ok()).collect::<Array>();
+    set("fanout", settings.fanout.as_ref().map(fanout).map(value));
+    if settings.weights.is_none() {
+        set("weights", None);
+    }
     let unfinished = file.with_extension("unfinished");
     fs::write(&unfinished, document.to_string())
         .and_then(|()| fs::rename(&unfinished, file))

@@ -227,6 +227,10 @@ pub(super) struct RawTask {
     pub refresh: Option<Micros>,
     /// How they are chosen.
     pub context_policy: Option<String>,
+    /// How many past targets are features one by one.
+    pub lags: Option<u8>,
+    /// How many children of a row are followed, one entry per hop, for `model = "kumo-relational"`.
+    pub fanout: Option<Vec<usize>>,
     /// Where scores go, when it is not `<app>.<task>`.
     pub topic: Option<Text>,
     /// What is done with the scores.

@@ -15,6 +15,12 @@ use super::settings::known;
 const QUIET_MICROS: i64 = 200_000;
 const MAX_DELAY_MICROS: i64 = 2_000_000;
 
+/// Past windows that are looked at for targets ([`predictor::features::FeatureOptions::lag_windows`]).
+const LAG_WINDOWS: u16 = 40;
+/// A sample grows with the product of its hops.
+const HOPS_MAX: usize = 3;
+const CHILDREN_MAX: usize = 64;
+
 /// `[tasks.<name>]`
 #[derive(Debug, Clone, PartialEq)]
 pub struct TaskSettings {
@@ -40,6 +46,10 @@ pub struct TaskSettings {
     pub context_policy: Option<String>,
     /// How often a context is drawn anew, in microseconds of event time; `None` for what suits the horizon.
     pub refresh: Option<i64>,
+    /// How many past targets are features one by one; `None` for the default.
+    pub lags: Option<u8>,
+    /// How many children of a row are followed along each foreign key, one entry per hop; `None` for the default.
+    pub fanout: Option<Vec<usize>>,
     /// Where scores go.
     pub topic: String,
     /// What is done with them.
@@ -135,12 +145,37 @@ pub(super) fn check(
         context_size: raw.context_size,
         context_policy: raw.context_policy.clone(),
         refresh: raw.refresh.map(|micros| micros.0.max(1)),
+        lags: check_lags(document, name, raw.lags)?,
+        fanout: check_fanout(document, name, raw.fanout.as_deref())?,
         topic: raw.topic.as_ref().map_or_else(|| format!("{app}.{name}"), |topic| topic.0.clone()),
         review: raw
             .review
             .as_ref()
             .map_or_else(|| Ok(ReviewSettings::default()), |raw| check_review(document, name, raw))?,
     })
+}
+
+fn check_lags(document: &Document, task: &str, lags: Option<u8>) -> Result<Option<u8>, ConfigError> {
+    match lags {
+        Some(lags) if u16::from(lags) > LAG_WINDOWS => Err(document.error(
+            &["tasks", task, "lags"],
+            format!("past targets are looked for in {LAG_WINDOWS} windows: there are no {lags} of them"),
+        )),
+        lags => Ok(lags),
+    }
+}
+
+fn check_fanout(document: &Document, task: &str, fanout: Option<&[usize]>) -> Result<Option<Vec<usize>>, ConfigError> {
+    let at = ["tasks", task, "fanout"];
+    match fanout {
+        Some(hops) if hops.is_empty() || hops.len() > HOPS_MAX => Err(document
+            .error(&at, format!("{} hops: one entry per hop, from 1 to {HOPS_MAX}", hops.len()))
+            .hint("fanout = [16, 8] is the default: two hops")),
+        Some(hops) if hops.iter().any(|children| !(1..=CHILDREN_MAX).contains(children)) => {
+            Err(document.error(&at, format!("each hop follows from 1 to {CHILDREN_MAX} children along a foreign key")))
+        }
+        hops => Ok(hops.map(<[usize]>::to_vec)),
+    }
 }
 
 /// Whether a number can be weighed against another cost.

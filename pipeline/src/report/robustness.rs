@@ -38,9 +38,7 @@ fn drawn(stress: &Stress, curve: &StressCurve) -> Markup {
     let (title, x) = told(&curve.name);
     let members = curve.levels.first().map(|level| level.members.keys().cloned().collect::<Vec<_>>());
     let series = |name: String| {
-        let value = |(at, level): (u32, &StressLevel)| {
-            Some((f64::from(at), level.members.get(&name)?.figure.value?))
-        };
+        let value = |(at, level): (u32, &StressLevel)| Some((f64::from(at), level.members.get(&name)?.figure.value?));
         let points = (0_u32..).zip(&curve.levels).filter_map(value).collect();
         Series { name, points }
     };

@@ -134,9 +134,8 @@ impl Disturbance {
                 let missing = |row: &usize| lot.misses(Purpose::Time, [place(column), *row]);
                 (0..values.len()).filter(missing).for_each(|row| values[row] = None);
             }
-            let noise = (0..noisy(self.noise, real)).map(|column| {
-                (0..rows.count).map(|row| lot.noise(place(column), row)).collect::<Vec<f32>>()
-            });
+            let noise = (0..noisy(self.noise, real))
+                .map(|column| (0..rows.count).map(|row| lot.noise(place(column), row)).collect::<Vec<f32>>());
             rows.numbers.extend(noise.collect::<Vec<_>>());
         }
     }

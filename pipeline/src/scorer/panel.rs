@@ -37,9 +37,13 @@ impl Panel {
     /// Without a plan.
     #[must_use]
     pub fn new(store: &Arc<Store>, plans: &[Arc<Plan>], bounds: Bounds) -> Self {
-        let first = Scorer::new(Arc::clone(store), Arc::clone(&plans[0]), bounds);
-        let mut scorers: Vec<Scorer> = plans[1..].iter().map(|plan| first.beside(Arc::clone(plan))).collect();
-        scorers.insert(0, first);
+        let mut scorers: Vec<Scorer> = Vec::with_capacity(plans.len());
+        for plan in plans {
+            let alike = scorers.iter().find(|scorer| scorer.plan().reads_as(plan));
+            let new = || Scorer::new(Arc::clone(store), Arc::clone(plan), bounds);
+            let scorer = alike.map_or_else(new, |scorer| scorer.beside(Arc::clone(plan)));
+            scorers.push(scorer);
+        }
         Self { scorers }
     }
 
@@ -98,7 +102,8 @@ impl Panel {
             }
             Answerer::Ranking(_) | Answerer::Relational(_) => false,
         };
-        if !contexts.iter().all(same) {
+        let read_alike = |scorer: &Scorer| scorer.plan().reads_as(self.first().plan());
+        if !contexts.iter().all(same) || !self.scorers.iter().all(read_alike) {
             return Ok(None);
         }
         let answer = |(entity, as_of): &(&Key, AsOf)| {

@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{Float64Type, Int32Type, TimestampMicrosecondType};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use pipeline::cli::Common;
+use pipeline::world::World;
 use relational::EventTime;
 use serde_json::Value as Json;
 
@@ -314,6 +316,18 @@ fn an_audit_finds_the_score_that_is_not_what_was_published() {
     let found = findings(&whole);
     assert!(whole.status.success() && found["equal"] == 150 && found["missing"] == 0, "{found}");
 
+    // While another process has the store, what to do is said; a copy serves.
+    let copied = Command::new("cp").args(["-r", "store", "copy"]).current_dir(shop.path("")).status();
+    assert!(copied.is_ok_and(|copied| copied.success()));
+    let common = Common { config: shop.path("foreshore.toml"), store: None };
+    let held = World::load(&common).expect("the config is right").open_store(false).expect("the store is free");
+    let refused = audit(&[]);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(refused.status.code() == Some(2) && said.contains("audit the copy with --store COPY"), "{said}");
+    let beside = audit(&["--sample", "50", "--store", "copy"]);
+    assert!(beside.status.success() && findings(&beside)["equal"] == 50, "{beside:?}");
+    drop(held);
+
     // One digit of one score, one score under another key, and one that has seen what never came.
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
     lines[0] = lines[0].replacen("\"probability\":0.", "\"probability\":0.0", 1);
@@ -345,6 +359,7 @@ fn tuning_takes_what_was_better_and_leaves_the_rest_of_the_config_alone() {
     assert!(written.contains("# chosen by `foreshore tune` on 300 past rows, labels up to 2024-09-01"), "{written}");
     assert!(written.contains("gain 0."), "{written}");
     shop.succeeds(&["check"]);
+    assert!(shown.contains("20 lags") && !shown.contains("fan-out"), "{shown}");
     // Labels of later are not known to the choice.
     let later = shop.succeeds(&[&tune[..], &["--dry-run", "--format", "json"]].concat());
     let early = self::shop(240);
