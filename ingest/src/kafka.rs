@@ -6,6 +6,7 @@
 mod client;
 mod refusal;
 mod settings;
+mod together;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -25,7 +26,8 @@ use crate::merge::Merge;
 use crate::selection::Selection;
 use crate::{Delivery, Error, Source, gone};
 use client::{Client, Log, client, discover, is_lasting, record};
-pub use settings::KafkaSettings;
+pub use settings::{KafkaSettings, TransactionSettings};
+use together::Together;
 
 /// How long one question to a broker that has answered before may take.
 const QUESTION_TIMEOUT: Duration = Duration::from_secs(10);
@@ -54,6 +56,8 @@ pub struct KafkaSource {
     merge: Merge,
     /// A record that could not be delivered yet, with its lane.
     held: Option<(usize, OwnedRecord)>,
+    /// Where records wait for the rest of their transaction, if they have to.
+    together: Option<Together>,
     waker: SyncSender<()>,
     woken: Receiver<()>,
     refreshed: Instant,
@@ -93,6 +97,7 @@ impl KafkaSource {
         }
         let consumer = client(&settings, Some(partitions.len()))?;
         let (waker, woken) = sync_channel(1);
+        let together = settings.transactions.as_ref().map(|settings| Together::new(settings, &partitions));
         Ok(Self {
             lanes: Vec::new(),
             consumer,
@@ -103,6 +108,7 @@ impl KafkaSource {
             positions: BTreeMap::new(),
             merge: Merge::default(),
             held: None,
+            together,
             waker,
             woken,
             refreshed: Instant::now(),
@@ -140,6 +146,7 @@ impl KafkaSource {
         self.merge = Merge::new(self.lanes.len());
         self.held = None;
         self.told = false;
+        self.together.iter_mut().for_each(|together| together.restart(self.lanes.len()));
         Ok(())
     }
 
@@ -279,13 +286,19 @@ impl KafkaSource {
 
     fn is_behind(&self, lane: usize) -> bool {
         let holds = self.held.as_ref().is_some_and(|(held, _)| *held == lane) && self.merge.is_live();
-        holds || self.merge.is_behind(lane)
+        let waits = self.together.as_ref().is_some_and(|together| together.holds(lane)) && self.merge.is_live();
+        holds || waits || self.merge.is_behind(lane)
     }
 
     /// Moves what can go into the delivery.
     fn drain(&mut self, limit: usize, delivery: &mut Delivery) -> Result<usize, Error> {
         for index in 0..self.lanes.len() {
             self.show(index)?;
+        }
+        if let Some(mut together) = self.together.take() {
+            let gathered = self.gather(&mut together, limit, delivery);
+            self.together = Some(together);
+            return gathered;
         }
         let mut records = 0;
         // One record makes at most two changes.
@@ -322,7 +335,8 @@ impl Source for KafkaSource {
         loop {
             self.events()?;
             let records = self.drain(limit, &mut delivery)?;
-            delivery.caught_up = self.held.is_none() && self.merge.caught_up();
+            let whole = self.together.as_ref().is_none_or(Together::is_empty);
+            delivery.caught_up = self.held.is_none() && whole && self.merge.caught_up();
             let remaining = deadline.saturating_duration_since(Instant::now());
             if records > 0 || remaining.is_zero() || (delivery.caught_up && !self.told) {
                 self.told = delivery.caught_up;

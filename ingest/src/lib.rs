@@ -6,6 +6,7 @@ pub mod decode;
 mod error;
 pub mod files;
 pub mod fluvio;
+mod hold;
 pub mod kafka;
 pub mod learning;
 mod merge;
@@ -13,6 +14,8 @@ pub mod ndjson;
 pub mod registry;
 mod selection;
 
+use std::iter;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +28,8 @@ pub use error::Error;
 pub struct Delivery {
     /// In the order in which they are to be applied.
     pub changes: Vec<Change>,
+    /// Which of them are one transaction of the source, to become visible together: in order, none empty.
+    pub together: Vec<Range<usize>>,
     /// Records that were refused on the way.
     pub dead_letters: Vec<DeadLetter>,
     /// Where to read on after these, per topic and partition (only those that moved).
@@ -41,6 +46,40 @@ pub struct Delivery {
     pub behind: Vec<(Arc<str>, i32)>,
     /// What the next record waits for, while it waits: a schema registry that gives no answer, a topic that matches.
     pub waiting: Option<String>,
+    /// Records that wait for the rest of their transaction.
+    pub held: usize,
+    /// Transactions that were not kept together, by reason (timeout, full, late).
+    pub split: Vec<(&'static str, u64)>,
+}
+
+impl Delivery {
+    /// The changes in the portions in which they become visible: a transaction of the source, or one change.
+    pub fn portions(&self) -> impl Iterator<Item = &[Change]> {
+        let mut start = 0;
+        let mut together = self.together.iter().peekable();
+        iter::from_fn(move || {
+            let whole = together.next_if(|range| range.start == start);
+            let end = whole.map_or(start + 1, |range| range.end);
+            let portion = self.changes.get(start..end)?;
+            start = end;
+            Some(portion)
+        })
+    }
+
+    /// What one more record says.
+    fn add(&mut self, record: Self) {
+        self.changes.extend(record.changes);
+        self.dead_letters.extend(record.dead_letters);
+        record.set_aside.into_iter().for_each(|(kind, by)| self.set_aside(kind, by));
+        self.reached = self.reached.max(record.reached);
+    }
+
+    fn set_aside(&mut self, kind: &'static str, by: u64) {
+        match self.set_aside.iter_mut().find(|(known, _)| *known == kind) {
+            Some((_, count)) => *count += by,
+            None => self.set_aside.push((kind, by)),
+        }
+    }
 }
 
 /// Where changes come from.
@@ -52,7 +91,7 @@ pub trait Source: Send {
     /// When the source no longer has what follows these positions, or cannot be reached.
     fn seek(&mut self, positions: &[Position]) -> Result<(), Error>;
 
-    /// At most `limit` changes; waits up to `wait` when there is nothing yet.
+    /// At most `limit` changes, or one whole transaction of the source more; waits up to `wait` when there is nothing yet.
     ///
     /// # Errors
     ///

@@ -6,6 +6,8 @@ use regex_lite::Regex;
 #[derive(Debug)]
 pub(crate) struct Selection {
     pub(crate) names: Vec<String>,
+    /// One more, which may not be there yet.
+    optional: Option<String>,
     patterns: Vec<Regex>,
     own: Vec<String>,
 }
@@ -17,7 +19,7 @@ impl Selection {
     ///
     /// What cannot be used and why, when there is none, or a pattern is not a regular expression.
     pub(crate) fn new(topics: &[String], own: &[String]) -> Result<Self, (String, String)> {
-        let mut selection = Self { names: Vec::new(), patterns: Vec::new(), own: own.to_vec() };
+        let mut selection = Self { names: Vec::new(), optional: None, patterns: Vec::new(), own: own.to_vec() };
         for topic in topics {
             if topic.starts_with('^') {
                 let pattern = Regex::new(topic);
@@ -35,10 +37,16 @@ impl Selection {
         Ok(selection)
     }
 
+    /// With one more topic, which may not be there yet.
+    pub(crate) fn with_optional(self, topic: Option<String>) -> Self {
+        Self { optional: topic, ..self }
+    }
+
     pub(crate) fn contains(&self, topic: &str) -> bool {
         let is_internal = matches!(topic, "__consumer_offsets" | "__transaction_state" | "__share_group_state")
             || self.own.iter().any(|own| own == topic);
         self.names.iter().any(|name| name == topic)
+            || self.optional.as_deref() == Some(topic)
             || (!is_internal && self.patterns.iter().any(|pattern| pattern.is_match(topic)))
     }
 

@@ -39,6 +39,11 @@ impl Names {
         for (kind, count) in &delivery.set_aside {
             counter!("foreshore_records_set_aside_total", "kind" => *kind).increment(*count);
         }
+        #[expect(clippy::cast_precision_loss, reason = "a gauge for people")]
+        gauge!("foreshore_source_records_held").set(delivery.held as f64);
+        for (reason, count) in &delivery.split {
+            counter!("foreshore_source_transactions_split_total", "reason" => *reason).increment(*count);
+        }
     }
 
     /// Counts what the engine did.
@@ -122,6 +127,11 @@ pub fn describe() {
     describe_gauge!(
         "foreshore_source_waiting",
         "1 while the next record waits for the schema registry, or for a topic that matches"
+    );
+    describe_gauge!("foreshore_source_records_held", "records that wait for the rest of their transaction");
+    describe_counter!(
+        "foreshore_source_transactions_split_total",
+        "transactions of the source that were not kept together, by reason"
     );
     describe_counter!("foreshore_rows_applied_total", "row versions written, by table and operation");
     describe_counter!("foreshore_rows_late_total", "row versions that came after the watermark had passed, by table");

@@ -271,6 +271,7 @@ pub(crate) fn kafka_settings(settings: &Settings) -> KafkaSettings {
     let brokers = source.brokers.clone().unwrap_or_default();
     let mut kafka = KafkaSettings::new(brokers, source.topics.clone(), settings.app.name.clone());
     kafka.options = source.options.iter().cloned().collect();
+    kafka.transactions.clone_from(&source.transactions);
     if let SinkSettings::Kafka(output) = &settings.sink {
         kafka.own = sink_settings(settings, output).topics.all().collect();
     }

@@ -12,11 +12,13 @@
 //! | `payments id=1 customer=7 at=61d` | a row arrives; columns not named are null; `known=62d`, `partition=1` |
 //! | `delete payments id=1 known=62d` | a row is deleted |
 //! | `deliver` | hands over what has arrived; event time is the clock, as in a replay |
+//! | `transaction` | as `deliver`, and they were one transaction of the source |
 //! | `live 61d behind=payments/0` | the same with a wall clock; these partitions have more to come |
 //! | `end` | the input ends |
 //! | `restart` | closes the store, and opens it again |
 //! | `waiting` | shows what waits to be scored |
 //! | `audit` | makes every score that has left once more, and says how many are the same, bit for bit |
+//! | `saw churn 2` | shows how many of the changes handed over last the newest score of this task and entity has seen |
 //! | `newest churn 2` | shows what the newest score of this task and customer predicts, to two digits |
 //!
 //! Every file is run a second time with a restart after every block, and must give the same records, byte by byte.
@@ -106,6 +108,8 @@ struct Run {
     changes: Vec<Change>,
     offset: i64,
     time: EventTime,
+    /// How far the store was before what was handed over last.
+    before: u64,
     _folder: TempDir,
 }
 
@@ -125,8 +129,8 @@ impl Run {
         let world = World::new(settings).unwrap_or_else(|error| panic!("{error}"));
         let (fed, sink) = (Arc::default(), Memory::default());
         let (store, driver) = open(&world, &sink, &fed);
-        let (seen, changes, offset, time) = (0, Vec::new(), 0, START);
-        Self { world, store, driver, fed, sink, seen, changes, offset, time, _folder: folder }
+        let (seen, changes, offset, time, before) = (0, Vec::new(), 0, START, 0);
+        Self { world, store, driver, fed, sink, seen, changes, offset, time, before, _folder: folder }
     }
 
     fn restart(self) -> Self {
@@ -163,9 +167,16 @@ impl Run {
     }
 
     fn deliver(&mut self, now: Option<EventTime>, behind: Vec<(Arc<str>, i32)>) {
+        self.hand_over(now, behind, false);
+    }
+
+    fn hand_over(&mut self, now: Option<EventTime>, behind: Vec<(Arc<str>, i32)>, whole: bool) {
+        self.before = self.store.sequence().0;
         let changes = std::mem::take(&mut self.changes);
+        let together = whole.then_some(0..changes.len()).into_iter().collect();
         self.fed.lock().expect("no other thread holds it").push_back(Delivery {
             changes,
+            together,
             behind,
             ..Delivery::default()
         });
@@ -187,13 +198,22 @@ impl Run {
                     self = self.crowd(count.parse().expect("a number"));
                 }
                 ["deliver"] => self.deliver(None, Vec::new()),
+                ["transaction"] => self.hand_over(None, Vec::new(), true),
                 ["live", now] => self.deliver(Some(time(now)), Vec::new()),
                 ["live", now, behind] => self.deliver(Some(time(now)), partitions(behind)),
                 ["end"] => self.driver.due(Some(EventTime::MAX)).unwrap_or_else(|error| panic!("{error}")),
                 ["restart"] => self = self.restart(),
                 ["waiting"] => self.waiting(&mut text),
                 ["audit"] => text += &audited::audited(&self.world, &self.store, &self.sink),
-                ["newest", task, entity] => self.newest(task, entity, &mut text),
+                ["newest", task, entity] => {
+                    let predicts = rounded(&self.newest(task, entity)["prediction"]);
+                    writeln!(text, "{task} {entity} predicts {predicts}").expect("text");
+                }
+                ["saw", task, entity] => {
+                    let seen = self.newest(task, entity)["known_as_of"].as_u64().expect("a number") - self.before;
+                    let all = self.store.sequence().0 - self.before;
+                    writeln!(text, "{task} {entity} saw {seen} of {all}").expect("text");
+                }
                 ["delete", table, ref values @ ..] => self.change(table, values, true),
                 [table, ref values @ ..] => self.change(table, values, false),
                 [] => {}
@@ -259,14 +279,13 @@ impl Run {
         }
     }
 
-    fn newest(&self, task: &str, entity: &str, text: &mut String) {
+    fn newest(&self, task: &str, entity: &str) -> serde_json::Value {
         let of = |(_, outgoing)| match outgoing {
             Outgoing::Score(record) => Some(record).filter(|record| record.task == task && record.key == entity),
             Outgoing::DeadLetter(_) => None,
         };
         let record = self.sink.records().into_iter().filter_map(of).next_back().expect("a score of it has left");
-        let value: serde_json::Value = serde_json::from_str(&record.value.expect("a score")).expect("JSON");
-        writeln!(text, "{task} {entity} predicts {}", rounded(&value["prediction"])).expect("text");
+        serde_json::from_str(&record.value.expect("a score")).expect("JSON")
     }
 
     /// What has left since the last block, and what was counted.

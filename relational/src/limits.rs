@@ -46,6 +46,10 @@ pub const WINDOW_MICROS_MAX: i64 = 1_000 * 366 * 86_400 * 1_000_000;
 /// Changes in one micro-batch: one store commit, and the longest time that a score waits for its neighbours.
 pub const BATCH_CHANGES_MAX: usize = 1_000;
 
+/// Transactions of the source that are remembered after their rows have gone, so that a row that comes twice holds up
+/// nothing.
+pub const TRANSACTIONS_REMEMBERED_MAX: usize = 10_000;
+
 /// Child rows that are read one by one for a single feature: beyond, block summaries are used, or the newest rows
 /// stand for all and the score says `truncated`.
 pub const SCAN_ROWS_MAX: usize = 4_096;

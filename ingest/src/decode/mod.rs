@@ -11,6 +11,7 @@ mod special;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod transaction;
 mod value;
 
 use relational::limits::RECORD_BYTES_MAX;
@@ -23,6 +24,7 @@ pub(crate) use json::{Row, clip, text_of};
 pub use learn::{Learned, learn};
 pub(crate) use special::HEARTBEAT;
 pub use tables::{ColumnHint, Format, Mapping, PLACEHOLDER, Tables};
+pub(crate) use transaction::{Told, TransactionTopic};
 
 /// Turns one record into what it says.
 ///
@@ -53,12 +55,31 @@ pub fn decode(tables: &Tables, record: &Record<'_>) -> Result<Decoded, Refusal> 
 ///
 /// When the schema registry refuses us, or is none.
 pub fn deliver(tables: &Tables, record: OwnedRecord, delivery: &mut Delivery) -> Result<Option<OwnedRecord>, Error> {
+    deliver_seen(tables, record, delivery, &mut |_| {})
+}
+
+/// As [`deliver`]. `look` is shown the record without its frames, unless they cannot be taken off.
+///
+/// # Errors
+///
+/// As [`deliver`].
+pub(crate) fn deliver_seen(
+    tables: &Tables,
+    record: OwnedRecord,
+    delivery: &mut Delivery,
+    look: &mut dyn FnMut(&Record<'_>),
+) -> Result<Option<OwnedRecord>, Error> {
     delivery.waiting = None;
     let unframed = tables.registry().map_or(Ok(Unframed::AsIs), |registry| registry.unframe(&record))?;
     let decoded = match unframed {
-        Unframed::AsIs => decode(tables, &record.as_record()),
+        Unframed::AsIs => {
+            let read = record.as_record();
+            look(&read);
+            decode(tables, &read)
+        }
         Unframed::Rewritten { key, value, key_trouble } => {
             let read = Record { key: key.as_deref(), value: value.as_deref(), ..record.as_record() };
+            look(&read);
             decode(tables, &read).map_err(|refusal| match key_trouble {
                 Some(trouble) => {
                     Refusal { reason: format!("{}; the record's key: {trouble}", refusal.reason), ..refusal }
@@ -76,11 +97,11 @@ pub fn deliver(tables: &Tables, record: OwnedRecord, delivery: &mut Delivery) ->
         Ok(Decoded::Changes { changes, unknown_columns }) => {
             delivery.changes.extend(changes);
             if unknown_columns > 0 {
-                count(delivery, "unknown_column", u64::from(unknown_columns));
+                delivery.set_aside("unknown_column", u64::from(unknown_columns));
             }
         }
         Ok(Decoded::SetAside { kind, reached }) => {
-            count(delivery, kind, 1);
+            delivery.set_aside(kind, 1);
             delivery.reached = delivery.reached.max(reached);
         }
         Err(refusal) => delivery.dead_letters.push(record.refused(refusal)),
@@ -91,13 +112,6 @@ pub fn deliver(tables: &Tables, record: OwnedRecord, delivery: &mut Delivery) ->
 /// Whether a record belongs beside the tables: a heartbeat, a transaction's begin or end, a schema change, a message.
 pub(crate) fn is_about_no_row(record: &Record<'_>) -> bool {
     record.value.is_some() && special::recognise(record).is_some()
-}
-
-fn count(delivery: &mut Delivery, kind: &'static str, by: u64) {
-    match delivery.set_aside.iter_mut().find(|(known, _)| *known == kind) {
-        Some((_, count)) => *count += by,
-        None => delivery.set_aside.push((kind, by)),
-    }
 }
 
 /// A header's name and content.
@@ -149,6 +163,13 @@ impl OwnedRecord {
             value: self.value.as_deref(),
             headers: &self.headers,
         }
+    }
+
+    /// Bytes of its key, value and headers.
+    pub(crate) fn bytes(&self) -> usize {
+        let length = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
+        let headers = self.headers.iter().map(|(name, value)| name.len() + length(value));
+        length(&self.key) + length(&self.value) + headers.sum::<usize>()
     }
 
     /// The record as a dead letter, under its place in Kafka: its topic is what it can be decoded by once more.

@@ -131,14 +131,17 @@ impl KafkaSource {
         // Nothing is decoded, so no tables are needed.
         let schema = relational::Schema::new(Vec::new(), Vec::new())?;
         let tables = Arc::new(Tables::new(Arc::new(schema), Vec::new())?);
-        let mut source = Self::connect(settings.clone(), tables)?;
-        let ends = source.ends(&source.partitions, settings.connect_timeout)?;
+        let mut settings = settings.clone();
+        // It holds no rows.
+        settings.own.extend(settings.transactions.take().map(|transactions| transactions.topic));
+        let mut source = Self::connect(settings, tables)?;
+        let ends = source.ends(&source.partitions, source.settings.connect_timeout)?;
         for ((topic, partition), (low, high)) in source.partitions.clone().into_iter().zip(ends.iter().copied()) {
             let back = i64::try_from(limit).unwrap_or(i64::MAX);
             source.positions.insert((topic, partition), high.saturating_sub(back).max(low));
         }
         source.assign(ends)?;
-        let deadline = Instant::now() + settings.connect_timeout;
+        let deadline = Instant::now() + source.settings.connect_timeout;
         let mut records = Vec::new();
         for index in 0..source.lanes.len() {
             let mut count = 0;

@@ -16,6 +16,19 @@ const FIXED: [(&str, &str, &str); 5] = [
     ("allow.auto.create.topics", "false", "a misspelt topic must not come into being"),
 ];
 
+/// How rows of one transaction of the source are kept together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TransactionSettings {
+    /// The topic that tells of transactions, `<prefix>.transaction`.
+    pub topic: String,
+    /// Records that may wait for the rest of their transaction.
+    pub records: usize,
+    /// Their bytes.
+    pub bytes: u64,
+    /// How long a transaction may take from its first record on.
+    pub timeout: Duration,
+}
+
 /// Which broker, which topics.
 #[derive(Clone, PartialEq, Eq)]
 pub struct KafkaSettings {
@@ -25,6 +38,8 @@ pub struct KafkaSettings {
     pub topics: Vec<String>,
     /// Topics that no pattern means: those that we write ourselves.
     pub own: Vec<String>,
+    /// How rows of one transaction are kept together; `None`: each is taken as it comes.
+    pub transactions: Option<TransactionSettings>,
     /// The application's name: the consumer group that positions are reported to, and the start of the client's name.
     pub application: String,
     /// Any librdkafka setting. Values may be secret and are never printed.
@@ -56,6 +71,7 @@ impl KafkaSettings {
             brokers: brokers.into(),
             topics,
             own: Vec::new(),
+            transactions: None,
             application: application.into(),
             options: BTreeMap::new(),
             section: "source",
@@ -107,7 +123,10 @@ impl KafkaSettings {
     ///
     /// When there is none, or a pattern is not a regular expression.
     pub(super) fn selection(&self) -> Result<Selection, Error> {
-        Selection::new(&self.topics, &self.own).map_err(|(what, reason)| Error::Kafka { what, reason })
+        let selection = Selection::new(&self.topics, &self.own);
+        let selection = selection.map_err(|(what, reason)| Error::Kafka { what, reason })?;
+        // The connector makes it with its first transaction.
+        Ok(selection.with_optional(self.transactions.as_ref().map(|transactions| transactions.topic.clone())))
     }
 }
 

@@ -23,3 +23,4 @@ mod registry; // records whose schemas are in a registry
 mod report; // the report of a backtest in a real browser
 mod secured; // a broker that lets in only whom it knows
 mod tidy; // rules of the house that no compiler keeps
+mod transactions; // what the source wrote in one transaction becomes visible together

@@ -10,6 +10,7 @@ mod secret;
 mod settings;
 mod sink;
 mod task;
+mod transactions;
 mod units;
 
 use std::path::Path;

@@ -65,11 +65,39 @@ pub(super) struct RawSource {
     pub format: Option<String>,
     /// How far behind the newest row of its partition a row may come without being late.
     pub lateness: Option<Micros>,
+    /// What becomes visible to scoring together.
+    pub consistency: Option<RawConsistency>,
+    /// How rows of one transaction are kept together.
+    pub transactions: Option<RawTransactions>,
     /// Any librdkafka setting.
     #[serde(default)]
     pub options: IndexMap<String, RawOption>,
     /// The schemas of framed records.
     pub registry: Option<RawRegistry>,
+}
+
+/// What becomes visible to scoring together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum RawConsistency {
+    /// Each row by itself; who waits for a parent is scored again when it comes.
+    Fk,
+    /// The rows of one transaction of the source.
+    Transaction,
+}
+
+/// `[source.transactions]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawTransactions {
+    /// The topic that tells of them.
+    pub topic: Option<Text>,
+    /// Records that may wait for the rest of their transaction.
+    pub records: Option<usize>,
+    /// Their bytes.
+    pub bytes: Option<Bytes>,
+    /// How long a transaction may take.
+    pub timeout: Option<Micros>,
 }
 
 /// The value of a librdkafka setting.

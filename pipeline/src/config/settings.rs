@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use indexmap::IndexMap;
+use ingest::kafka::TransactionSettings;
 use ingest::registry::RegistrySettings;
 
 use super::cluster::{self, Cluster};
@@ -13,6 +14,7 @@ use super::raw::{RawConfig, RawSource, RawSourceKind, RawTable};
 use super::report::{ConfigError, Document, nearest};
 use super::sink::{self, SinkSettings};
 use super::task::{self, TaskSettings};
+use super::transactions;
 
 /// A checked config.
 #[derive(Debug, Clone)]
@@ -67,6 +69,8 @@ pub struct SourceSettings {
     pub format: String,
     /// How far behind the newest row of its partition a row may come without being late, in microseconds.
     pub lateness: i64,
+    /// How rows of one transaction of the source are kept together, if they are.
+    pub transactions: Option<TransactionSettings>,
     /// Any librdkafka setting.
     pub options: Options,
     /// The schemas of framed records.
@@ -177,6 +181,7 @@ fn check_source(document: &Document, raw: &RawSource) -> Result<SourceSettings, 
         topics: raw.topics.0.clone(),
         format,
         lateness: raw.lateness.map_or(0, |lateness| lateness.0),
+        transactions: transactions::check(document, raw, kind)?,
         options: options::check(document, "source", &raw.options)?,
         registry: raw.registry.as_ref().map(|registry| super::registry::check(document, registry)).transpose()?,
     })

@@ -18,6 +18,8 @@ use crate::plan::Plan;
 pub(super) struct Seen<'a> {
     pub change: &'a Change,
     pub applied: &'a Applied,
+    /// The last of those that become visible with it.
+    pub sequence: Sequence,
     /// It came after the watermark had passed its time.
     pub late: bool,
     /// It came after a row that happened later: scores that are out already may not have seen what they should have.
@@ -34,7 +36,7 @@ impl Engine {
         touched: &mut BTreeSet<TaskEntity>,
         counts: &mut Counts,
     ) -> Result<(), Error> {
-        let Seen { change, applied, .. } = *seen;
+        let Seen { change, applied, sequence, .. } = *seen;
         for index in 0..self.scorers.len() {
             let plan = self.scorers[index].plan().clone();
             let task = u16::try_from(index).expect("a config has fewer than 65,536 tasks");
@@ -46,13 +48,13 @@ impl Engine {
                 let entity = (task, applied.key.clone());
                 self.queue.forget(&entity);
                 touched.insert(entity);
-                let as_of = AsOf::live(self.newest(), applied.sequence);
+                let as_of = AsOf::live(self.newest(), sequence);
                 jobs.push(Job::of(change, index, applied.key.clone(), as_of, Reason::Delete));
                 continue;
             }
             match plan.emit {
                 Emit::PerEvent if plan.read_set.triggers(applied) && !matches!(change.op, Op::Snapshot(_)) => {
-                    let as_of = AsOf::live(applied.valid_from, applied.sequence);
+                    let as_of = AsOf::live(applied.valid_from, sequence);
                     if as_of.cutoff < plan.from {
                         counts.skipped(index, Skip::BeforeStart);
                     } else {
@@ -78,14 +80,14 @@ impl Engine {
         seen: &Seen<'_>,
         touched: &mut BTreeSet<TaskEntity>,
     ) -> Result<(), Error> {
-        let Seen { change, applied, late, now, .. } = *seen;
+        let Seen { change, applied, sequence, late, now, .. } = *seen;
         let bounds = AsOf::live(self.newest(), applied.sequence);
         let limit = limits::DIRTY_PER_CHANGE_MAX;
         let Affected { mut entities, rest } = plan.read_set.affected(&self.store, applied, bounds, limit)?;
         if plan.read_set.triggers(applied) && plan.emit == Emit::PerEvent {
             entities.remove(&applied.key);
         }
-        let burst = Burst { now, sequence: applied.sequence, late, trigger: &change.position };
+        let burst = Burst { now, sequence, late, trigger: &change.position };
         self.mark_entities(task, plan, entities, burst, touched)?;
         for rest in rest {
             self.sweeps.add(task, Sweep::new(rest, bounds.cutoff, late, change.position.clone()));

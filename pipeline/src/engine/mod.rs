@@ -213,25 +213,30 @@ impl Engine {
     /// # Errors
     ///
     /// When the store or the predictor fails; the store must then be opened again.
-    pub fn apply(&mut self, delivery: Delivery, now: Option<EventTime>) -> Result<Outcome, Error> {
+    pub fn apply(&mut self, mut delivery: Delivery, now: Option<EventTime>) -> Result<Outcome, Error> {
         let store = Arc::clone(&self.store);
         let mut transaction = store.begin();
         let mut outcome = Outcome::default();
         let mut jobs = Vec::new();
         let mut touched = BTreeSet::new();
-        let mut letters = delivery.dead_letters;
-        self.clock.behind(delivery.behind);
-        let mut applied = Vec::with_capacity(1);
-        for change in &delivery.changes {
-            applied.clear();
-            match transaction.apply(change, &mut applied) {
-                Ok(()) => {}
-                Err(graph_store::Error::Refused(reason)) => letters.push(refused(change, reason)),
-                Err(error) => return Err(error.into()),
+        let mut letters = std::mem::take(&mut delivery.dead_letters);
+        self.clock.behind(std::mem::take(&mut delivery.behind));
+        for portion in delivery.portions() {
+            let mut rows = Vec::with_capacity(portion.len());
+            for change in portion {
+                let mut applied = Vec::with_capacity(1);
+                match transaction.apply(change, &mut applied) {
+                    Ok(()) => {}
+                    Err(graph_store::Error::Refused(reason)) => letters.push(refused(change, reason)),
+                    Err(error) => return Err(error.into()),
+                }
+                outcome.counts.applied(change, &applied);
+                rows.extend(applied.into_iter().map(|applied| (change, applied)));
             }
-            outcome.counts.applied(change, &applied);
-            for applied in &applied {
-                self.take_in(change, applied, now, &mut jobs, &mut touched, &mut outcome.counts)?;
+            // Many rows of one change are taken in one by one.
+            let together = if portion.len() > 1 { rows.len() } else { 1 };
+            for rows in rows.chunks(together.max(1)) {
+                self.take_in(rows, now, &mut jobs, &mut touched, &mut outcome.counts)?;
             }
         }
         self.clock.reached(delivery.reached.unwrap_or(EventTime::MIN));
@@ -276,37 +281,43 @@ impl Engine {
         transaction.commit()
     }
 
-    /// Takes in one row version: moves the clock, takes what is due by then, and marks what the version touches.
+    /// Takes in row versions that become visible together: moves the clock, takes what is due by then, and marks what the
+    /// versions touch, to be scored as of the last of them.
     fn take_in(
         &mut self,
-        change: &Change,
-        applied: &Applied,
+        rows: &[(&Change, Applied)],
         now: Option<EventTime>,
         jobs: &mut Vec<Job>,
         touched: &mut BTreeSet<TaskEntity>,
         counts: &mut Counts,
     ) -> Result<(), Error> {
+        let Some((_, Applied { sequence, .. })) = rows.last() else { return Ok(()) };
         let (newest, watermark) = (self.newest(), self.watermark());
         // A row without a time is not late, however late it comes.
-        let late = applied.valid_from > EventTime::MIN && applied.valid_from < watermark;
-        if late {
-            counts.late(applied.table);
+        let is_late = |applied: &Applied| applied.valid_from > EventTime::MIN && applied.valid_from < watermark;
+        for (change, applied) in rows {
+            if is_late(applied) {
+                counts.late(applied.table);
+            }
+            // A time column in the future must not move the clock: a row happened no later than it became known.
+            self.clock.shows(&change.position, applied.valid_from.min(change.known.max(EventTime(0))));
         }
-        // A time column in the future must not move the clock: a row happened no later than it became known.
-        self.clock.shows(&change.position, applied.valid_from.min(change.known.max(EventTime(0))));
         if newest == EventTime::MIN && self.newest() > newest {
             self.begin_schedules(self.newest());
         }
         if now.is_none() {
             self.take_due(self.newest(), usize::MAX, jobs, touched);
         }
-        let effective = applied.valid_from.max(change.known);
-        self.scorers.iter().for_each(|scorer| scorer.arrived(applied.sequence, effective));
-        let disordered = applied.valid_from < newest;
-        let seen = Seen { change, applied, late, disordered, now: now.unwrap_or(self.newest()) };
-        self.mark(&seen, jobs, touched, counts)?;
+        for (change, applied) in rows {
+            let effective = applied.valid_from.max(change.known);
+            self.scorers.iter().for_each(|scorer| scorer.arrived(*sequence, effective));
+            let (late, disordered) = (is_late(applied), applied.valid_from < newest);
+            let now = now.unwrap_or(self.newest());
+            let seen = Seen { change, applied, sequence: *sequence, late, disordered, now };
+            self.mark(&seen, jobs, touched, counts)?;
+        }
         if now.is_none() {
-            self.sweep_on(limits::SWEEP_ROWS_PER_CHANGE, self.newest(), touched, counts)?;
+            self.sweep_on(limits::SWEEP_ROWS_PER_CHANGE * rows.len(), self.newest(), touched, counts)?;
         }
         Ok(())
     }

@@ -18,6 +18,8 @@ pub(super) fn write(catalogue: &Catalogue, prefix: &str, brokers: &str) -> Confi
          [app]\nname = {}\nstore = {}\n\n\
          [source]\nkind = \"kafka\"\nbrokers = {}\n\
          topics = {}\n\
+         # Rows of one transaction become visible to scoring together, if this is said (docs/kafka.md):\n\
+         # consistency = \"transaction\"\n# [source.transactions]\n# topic = {}\n\
          # The records' format is Debezium's, in JSON. Where a schema registry frames them, in Avro or JSON Schema:\n\
          # [source.registry]\n# url = \"http://127.0.0.1:8081\"\n\n\
          # One task per score. Queries: docs/queries.md. For example:\n# [tasks.churn]\n\
@@ -29,6 +31,7 @@ pub(super) fn write(catalogue: &Catalogue, prefix: &str, brokers: &str) -> Confi
         quoted(&format!("{prefix}-store")),
         quoted(brokers),
         quoted(&format!("^{}\\..*", escaped(&format!("{prefix}.{}", catalogue.schema)))),
+        quoted(&format!("{prefix}.transaction")),
     );
     let mut warnings = Vec::new();
     if catalogue.wal_level != "logical" {

@@ -32,6 +32,7 @@ pub(super) fn write(catalogue: &Catalogue, prefix: &str) -> String {
         "time.precision.mode": "adaptive",
         "tombstones.on.delete": "true",
         "heartbeat.interval.ms": "10000",
+        "provide.transaction.metadata": "true",
         "topic.creation.default.replication.factor": "-1",
         "topic.creation.default.partitions": "1",
         "key.converter": "org.apache.kafka.connect.json.JsonConverter",
