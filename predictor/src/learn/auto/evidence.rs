@@ -5,15 +5,11 @@ use relational::Prediction;
 use super::super::examples::Targets;
 use super::super::fitted::Estimate;
 use super::super::metrics::{auroc, count, pinball_of};
-use super::order::Placements;
 
 /// Probabilities count as at least this before their logarithm is taken.
 const SHARE_MIN: f64 = 1e-7;
 /// Errors below this share of the scale are smoothed, so that the loss has a gradient.
 const SMOOTH_SHARE: f64 = 1e-2;
-
-/// Steps from the likeliest weights to those of one expert.
-const STEPS: u32 = 20;
 
 /// Held-out answers, per expert one for each example.
 #[derive(Debug)]
@@ -98,27 +94,6 @@ impl Evidence {
             _ => None,
         };
         Judged { loss, auroc }
-    }
-
-    /// Of a binary target the nearest weights, on the way to the expert that orders the examples best, with which they are
-    /// not ordered worse beyond chance; else the same weights.
-    pub(super) fn in_order(&self, weights: Vec<f64>) -> Vec<f64> {
-        let Targets::Binary(truths) = &self.targets else { return weights };
-        let placed = |weights: &[f64]| {
-            let given: Vec<f64> = (0..truths.len()).map(|row| self.mix_row(weights, row)[0]).collect();
-            Placements::new(&given, truths)
-        };
-        let alone = |expert: usize| (0..weights.len()).map(|place| f64::from(u8::from(place == expert))).collect();
-        let experts = (0..weights.len()).map(alone).filter_map(|alone: Vec<f64>| Some((placed(&alone)?, alone)));
-        // The first of the best.
-        let best = experts.reduce(|best, next| if next.0.area() > best.0.area() { next } else { best });
-        let Some((best, alone)) = best else { return weights };
-        let leaning = (0..STEPS).map(|step| {
-            let share = f64::from(step) / f64::from(STEPS);
-            weights.iter().zip(&alone).map(|(own, alone)| (1.0 - share) * own + share * alone).collect::<Vec<_>>()
-        });
-        let mut leaning = leaning.filter(|weights| placed(weights).is_some_and(|placed| !placed.is_worse_than(&best)));
-        leaning.next().unwrap_or(alone)
     }
 
     fn mix_row(&self, weights: &[f64], row: usize) -> Vec<f64> {

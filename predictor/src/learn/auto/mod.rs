@@ -3,12 +3,10 @@
 //! An expert is a member of the family on so many of the newest examples. [`Mix::learn`] asks each of them at past
 //! points in time, with what had matured by then ([`folds`]), and finds the weights with the least loss ([`simplex`]) of
 //! the weighted mean of their answers ([`evidence`]): probabilities, shares of classes, or quantiles. The less the
-//! outcomes say, the nearer the weights stay to those of a safe mix. A mix of probabilities that orders what is asked worse
-//! than one of its experts does, beyond chance ([`order`]), leans on that expert until it does not.
+//! outcomes say, the nearer the weights stay to those of a safe mix.
 
 mod evidence;
 mod folds;
-mod order;
 mod simplex;
 #[cfg(test)]
 mod tests;
@@ -129,7 +127,6 @@ impl Mix {
         weights.iter_mut().filter(|weight| **weight < WEIGHT_MIN).for_each(|weight| *weight = 0.0);
         let total: f64 = weights.iter().sum();
         weights.iter_mut().for_each(|weight| *weight /= total);
-        let weights = evidence.in_order(weights);
         let judged = evidence.judged(&weights);
         let mut of_all = vec![0.0; EXPERTS.len()];
         experts.iter().zip(weights).for_each(|(place, weight)| of_all[*place] = weight);

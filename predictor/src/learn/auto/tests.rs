@@ -196,27 +196,3 @@ fn no_expert_is_asked_before_its_examples_had_matured() {
     let never = super::folds(&examples, EventTime::DAY);
     assert!(never.is_empty());
 }
-
-#[test]
-fn a_mix_that_orders_worse_than_an_expert_leans_on_it() {
-    // Both are right about the few that are probable; only the second tells the improbable apart.
-    let truths: Vec<bool> = (0..2_000).map(|row| row % 40 == 0).collect();
-    let answer = |row: usize, tells: bool| {
-        let (truth, found) = (row.is_multiple_of(40), row.is_multiple_of(80));
-        let chance = (row * 7_919 % 1_000) as f64 / 1e5;
-        match (found, tells) {
-            (true, true) => 0.5,
-            (true, false) => 0.8,
-            (false, true) => 0.012 + if truth { 0.012 } else { chance },
-            (false, false) => 0.012,
-        }
-    };
-    let answers = [false, true].map(|tells| (0..2_000).map(|row| vec![answer(row, tells)]).collect());
-    let evidence = Evidence::new(answers.into(), Targets::Binary(truths), None);
-    let area = |weights: &[f64]| evidence.judged(weights).auroc.unwrap();
-    let leaning = evidence.in_order(vec![1.0, 0.0]);
-    assert!(area(&[1.0, 0.0]) < 0.8 && area(&leaning) > 0.95, "{leaning:?}");
-    assert!((leaning.iter().sum::<f64>() - 1.0).abs() < 1e-12 && leaning[0] > 0.0, "{leaning:?}");
-    let apart = evidence.in_order(vec![0.0, 1.0]);
-    assert_eq!(apart, [0.0, 1.0], "the best stays");
-}
