@@ -90,7 +90,7 @@ fn a_replay_of_the_same_log_from_files_gives_the_bits_of_the_live_run() {
     let replayed: BTreeMap<_, _> = text.lines().map(line).collect();
 
     let of = |task: &'static str| live.iter().filter(move |(name, _)| name.0 == task);
-    assert!(of("fraud").count() > 150, "{} live scores", of("fraud").count());
+    assert!(of("fraud").count() > 100, "{} live scores", of("fraud").count());
     let differ = |pair: &(&_, &String)| replayed.get(pair.0) != Some(pair.1);
     // Every payment is scored when it comes.
     let different: Vec<_> = of("fraud").filter(differ).take(3).collect();
