@@ -319,7 +319,10 @@ fn an_audit_finds_the_score_that_is_not_what_was_published() {
     // While another process has the store, what to do is said; a copy serves.
     let copied = Command::new("cp").args(["-r", "store", "copy"]).current_dir(shop.path("")).status();
     assert!(copied.is_ok_and(|copied| copied.success()));
-    let common = Common { config: shop.path("foreshore.toml"), store: None };
+    // This process reads the files from elsewhere.
+    let source = format!("kind = \"files\"\ndirectory = {:?}", shop.path(""));
+    shop.write("elsewhere.toml", &CONFIG.replacen("kind = \"files\"", &source, 1));
+    let common = Common { config: shop.path("elsewhere.toml"), store: Some(shop.path("store")) };
     let held = World::load(&common).expect("the config is right").open_store(false).expect("the store is free");
     let refused = audit(&[]);
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
