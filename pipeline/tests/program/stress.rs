@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use arrow::array::{AsArray, RecordBatch};
-use arrow::datatypes::Int32Type;
+use arrow::datatypes::{Float64Type, Int32Type};
 use serde_json::Value as Json;
 
 use crate::backtest::{cutoffs, floats, labels, metrics, rows, shop, texts};
@@ -16,13 +16,17 @@ use crate::folder::{Folder, Numbers, WEIGHTS};
 const ASK: [&str; 9] = ["backtest", "--task", "churn", "--from", "2024-03-01", "--to", "2024-09-01", "--every", "7d"];
 const STRESS: [&str; 3] = ["--stress", "--stress-questions", "500"];
 
-/// Scores and labels of one member at one level, in the order of the file.
+/// Scores and labels of one member at one level, in the order of the file; rows that have both.
 fn pairs(rows: &[RecordBatch], prefix: &str, curve: &str, level: &str) -> Vec<(f64, f64)> {
+    let column = format!("{prefix}prediction");
+    let of = |batch: &RecordBatch| {
+        let scores = batch.column_by_name(&column).expect("a column").as_primitive::<Float64Type>();
+        scores.iter().collect::<Vec<_>>()
+    };
     let (curves, levels) = (texts(rows, "curve"), texts(rows, "level"));
-    let all =
-        floats(rows, &format!("{prefix}prediction")).into_iter().zip(labels(rows)).zip(curves.iter().zip(&levels));
+    let all = rows.iter().flat_map(of).zip(labels(rows)).zip(curves.iter().zip(&levels));
     let of_level = all.filter(|(_, (of, at))| of.as_deref() == Some(curve) && at.as_deref() == Some(level));
-    of_level.filter_map(|((score, label), _)| Some((score, label?))).collect()
+    of_level.filter_map(|((score, label), _)| Some((score?, label?))).collect()
 }
 
 /// The area under the ROC curve, by its meaning.
