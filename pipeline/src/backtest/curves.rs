@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 
 /// Points of each curve, at most.
 const POINTS: usize = 200;
+/// From one point to the next, but for the first and the last: of two shares that rise from 0 to 1.
+const STEP: f64 = 2.0 / 198.0;
 /// Bins of the calibration.
 const BINS: u32 = 10;
 
@@ -34,8 +36,9 @@ impl Curves {
         if all_true == 0.0 || all_false == 0.0 {
             return None;
         }
+        let kept = thinned(&taken, (all_true, all_false));
         let points = |of: &dyn Fn(f64, f64) -> (f64, f64)| {
-            thinned(&taken).map(|(of_true, of_false)| of(of_true, of_false)).collect::<Vec<_>>()
+            kept.iter().map(|(of_true, of_false)| of(*of_true, *of_false)).collect::<Vec<_>>()
         };
         let mut roc = vec![(0.0, 0.0)];
         roc.extend(points(&|of_true, of_false| (of_false / all_false, of_true / all_true)));
@@ -63,10 +66,21 @@ impl Curves {
     }
 }
 
-/// Evenly spread, with the first and the last.
-fn thinned(points: &[(f64, f64)]) -> impl Iterator<Item = (f64, f64)> {
-    let kept = points.len().min(POINTS);
-    (0..kept).map(move |place| points[if kept < 2 { 0 } else { place * (points.len() - 1) / (kept - 1) }])
+/// Spread evenly over the shares of the true and of the false that are passed, with the first and the last: rows alone
+/// would leave hardly a point to the few that are true.
+fn thinned(points: &[(f64, f64)], (all_true, all_false): (f64, f64)) -> Vec<(f64, f64)> {
+    if points.len() <= POINTS {
+        return points.to_vec();
+    }
+    let passed = |(of_true, of_false): (f64, f64)| of_true / all_true + of_false / all_false;
+    let last = points.len() - 1;
+    let mut kept = vec![points[0]];
+    for (place, point) in points.iter().enumerate().skip(1) {
+        if place == last || passed(*point) - passed(kept[kept.len() - 1]) >= STEP {
+            kept.push(*point);
+        }
+    }
+    kept
 }
 
 #[cfg(test)]
@@ -88,7 +102,17 @@ mod tests {
         let scores: Vec<f64> = (0..5_000).map(f64::from).collect();
         let truths: Vec<bool> = (0..5_000).map(|row| row % 3 == 0).collect();
         let curves = Curves::of(&scores, &truths, None).expect("curves");
-        assert_eq!(curves.roc.len(), POINTS + 1);
+        assert!((POINTS / 2..=POINTS + 1).contains(&curves.roc.len()), "{}", curves.roc.len());
         assert_eq!(curves.roc.last(), Some(&(1.0, 1.0)));
+    }
+
+    #[test]
+    fn the_few_that_are_true_have_their_points() {
+        let scores: Vec<f64> = (0..100_000).map(f64::from).collect();
+        let truths: Vec<bool> = (0..100_000).map(|row| row >= 99_900).collect();
+        let curves = Curves::of(&scores, &truths, None).expect("curves");
+        assert!(curves.precision_recall.len() <= POINTS);
+        let found = curves.precision_recall.iter().filter(|(_, precision)| *precision > 0.999);
+        assert!(found.count() > 45, "{:?}", curves.precision_recall);
     }
 }
