@@ -94,11 +94,18 @@ impl Connect {
         let body = json!({ "name": name, "config": settings }).to_string();
         let address = format!("http://127.0.0.1:{}/connectors", self.port);
         let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-        let request = agent.post(&address).header("Content-Type", "application/json");
-        let mut response = request.send(&body).expect("the worker answers");
-        let said = response.body_mut().read_to_string().expect("text");
-        assert!(response.status().is_success(), "{said}");
         let deadline = Instant::now() + PATIENCE;
+        loop {
+            let request = agent.post(&address).header("Content-Type", "application/json");
+            let mut response = request.send(&body).expect("the worker answers");
+            let said = response.body_mut().read_to_string().expect("text");
+            if response.status().is_success() {
+                break;
+            }
+            // A worker that has just started does not know its own addresses yet.
+            assert!(response.status() == 404 && Instant::now() < deadline, "{said}");
+            std::thread::sleep(Duration::from_millis(200));
+        }
         loop {
             let mut response = agent.get(format!("{address}/{name}/status")).call().expect("the worker answers");
             let status = response.body_mut().read_to_string().expect("text");
