@@ -9,6 +9,7 @@ mod memory;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
@@ -72,6 +73,24 @@ pub enum Error {
     /// It will not, until somebody does something.
     #[error("{0}")]
     Refused(String),
+}
+
+/// Between two questions to a cluster that is away.
+pub const RETRY_PAUSE: Duration = Duration::from_millis(500);
+
+/// Asks until there is an answer other than [`Error::Away`], or for so long.
+///
+/// # Errors
+///
+/// The last answer's.
+pub fn patiently<T>(patience: Duration, mut ask: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+    let deadline = Instant::now() + patience;
+    loop {
+        match ask() {
+            Err(Error::Away(_)) if Instant::now() < deadline => std::thread::sleep(RETRY_PAUSE.min(patience)),
+            answer => return answer,
+        }
+    }
 }
 
 /// A Fluvio cluster. After [`Error::Away`], the next question connects anew.

@@ -1,5 +1,6 @@
 //! The cluster in memory holds to the contract.
 
+#[macro_use]
 mod contract;
 
 use contract::Host;
@@ -25,31 +26,4 @@ impl Host for InMemory {
     }
 }
 
-fn host() -> InMemory {
-    InMemory(Memory::default())
-}
-
-#[test]
-fn records_are_where_their_keys_belong_and_are_read_from_any_offset() {
-    contract::records_are_where_their_keys_belong_and_are_read_from_any_offset(&host());
-}
-
-#[test]
-fn a_reader_at_the_end_sees_what_comes() {
-    contract::a_reader_at_the_end_sees_what_comes(&host());
-}
-
-#[test]
-fn what_retention_removed_shows_in_the_ends() {
-    contract::what_retention_removed_shows_in_the_ends(&host());
-}
-
-#[test]
-fn who_goes_away_and_comes_back_is_found_again() {
-    contract::who_goes_away_and_comes_back_is_found_again(&host());
-}
-
-#[test]
-fn a_topic_that_is_not_there_is_named() {
-    contract::a_topic_that_is_not_there_is_named(&host());
-}
+tests_of! { InMemory(Memory::default()) }

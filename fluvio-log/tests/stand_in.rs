@@ -1,5 +1,6 @@
 //! The official client holds to the contract, over a socket, against a stand-in that speaks Fluvio's published protocol.
 
+#[macro_use]
 mod contract;
 mod server;
 
@@ -26,34 +27,7 @@ impl Host for StandIn {
     }
 }
 
-fn host() -> StandIn {
-    StandIn::start()
-}
-
-#[test]
-fn records_are_where_their_keys_belong_and_are_read_from_any_offset() {
-    contract::records_are_where_their_keys_belong_and_are_read_from_any_offset(&host());
-}
-
-#[test]
-fn a_reader_at_the_end_sees_what_comes() {
-    contract::a_reader_at_the_end_sees_what_comes(&host());
-}
-
-#[test]
-fn what_retention_removed_shows_in_the_ends() {
-    contract::what_retention_removed_shows_in_the_ends(&host());
-}
-
-#[test]
-fn who_goes_away_and_comes_back_is_found_again() {
-    contract::who_goes_away_and_comes_back_is_found_again(&host());
-}
-
-#[test]
-fn a_topic_that_is_not_there_is_named() {
-    contract::a_topic_that_is_not_there_is_named(&host());
-}
+tests_of! { StandIn::start() }
 
 #[test]
 fn who_is_not_there_is_away() {

@@ -13,18 +13,15 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use fluvio_log::{Cluster, Partition};
+use fluvio_log::{Cluster, Partition, RETRY_PAUSE};
 use relational::Position;
 
-use crate::decode::{self, OwnedRecord, Tables};
+use crate::decode::{self, Tables};
 use crate::learning::Sample;
 use crate::merge::Merge;
 use crate::selection::Selection;
-use crate::{Delivery, Error, Source};
+use crate::{Delivery, Error, Source, unmatched};
 use lane::{Lane, Seen};
-
-/// Between two questions of the same kind to a cluster that is away.
-const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
 /// Between two looks for records that have arrived.
 const PAUSE: Duration = Duration::from_millis(5);
@@ -77,8 +74,6 @@ pub struct FluvioSource {
     positions: BTreeMap<Partition, i64>,
     lanes: Vec<Lane>,
     merge: Merge,
-    /// A record that could not be delivered yet, with its lane.
-    held: Option<(usize, OwnedRecord)>,
     refreshed: Instant,
     /// When to knock again at a cluster that is away.
     retry: Option<Instant>,
@@ -119,7 +114,6 @@ impl FluvioSource {
             positions: BTreeMap::new(),
             lanes: Vec::new(),
             merge: Merge::default(),
-            held: None,
             refreshed: Instant::now(),
             retry: None,
             told: false,
@@ -141,7 +135,6 @@ impl FluvioSource {
             self.lanes.push(Lane::new(partition, stored.unwrap_or(low), high));
         }
         self.merge = Merge::new(self.lanes.len());
-        self.held = None;
         self.told = false;
         self.retry = None;
         self.open()
@@ -219,11 +212,6 @@ impl FluvioSource {
         Ok(())
     }
 
-    fn is_behind(&self, lane: usize) -> bool {
-        let holds = self.held.as_ref().is_some_and(|(held, _)| *held == lane) && self.merge.is_live();
-        holds || self.merge.is_behind(lane)
-    }
-
     /// Moves what can go into the delivery.
     fn drain(&mut self, limit: usize, delivery: &mut Delivery) -> Result<usize, Error> {
         for index in 0..self.lanes.len() {
@@ -232,10 +220,10 @@ impl FluvioSource {
         let mut records = 0;
         // One record makes at most two changes.
         while records < limit && delivery.changes.len() + 2 <= limit.max(2) {
-            let Some((index, record)) = self.held.take().or_else(|| self.merge.take()) else { break };
+            let Some((index, record)) = self.merge.take() else { break };
             let offset = record.position.offset;
             if let Some(record) = decode::deliver(&self.tables, record, delivery)? {
-                self.held = Some((index, record));
+                self.merge.put_back(index, record);
                 break;
             }
             self.lanes[index].next = offset + 1;
@@ -306,7 +294,7 @@ impl Source for FluvioSource {
         loop {
             self.open()?;
             let records = self.drain(limit, &mut delivery)?;
-            delivery.caught_up = self.held.is_none() && self.retry.is_none() && self.merge.caught_up();
+            delivery.caught_up = self.retry.is_none() && self.merge.caught_up();
             let remaining = deadline.saturating_duration_since(Instant::now());
             if records > 0 || remaining.is_zero() || (delivery.caught_up && !self.told) {
                 self.told = delivery.caught_up;
@@ -316,11 +304,10 @@ impl Source for FluvioSource {
         }
         let moved = self.lanes.iter().zip(before).filter(|(lane, before)| lane.next != *before);
         delivery.next = moved.map(|(lane, _)| lane.position()).collect();
-        let behind = self.lanes.iter().enumerate().filter(|(index, _)| self.is_behind(*index));
+        let behind = self.lanes.iter().enumerate().filter(|(index, _)| self.merge.is_behind(*index));
         delivery.behind = behind.map(|(_, lane)| lane.partition.clone()).collect();
         if self.partitions.is_empty() {
-            let (wanted, cluster) = (self.settings.topics.join("`, `"), &self.settings.cluster);
-            delivery.waiting = Some(format!("no topic of {cluster} matches `{wanted}` yet"));
+            delivery.waiting = Some(unmatched(&self.settings.cluster, &self.settings.topics));
         }
         Ok(delivery)
     }
@@ -338,23 +325,17 @@ impl Source for FluvioSource {
 }
 
 /// Asks until there is an answer, or for as long as a first answer may take.
-fn patiently<T>(settings: &FluvioSettings, mut ask: impl FnMut() -> Result<T, fluvio_log::Error>) -> Result<T, Error> {
-    let deadline = Instant::now() + settings.connect_timeout;
-    loop {
-        let reason = match ask() {
-            Ok(answer) => return Ok(answer),
-            Err(fluvio_log::Error::Away(_)) if Instant::now() < deadline => {
-                std::thread::sleep(RETRY_PAUSE.min(settings.connect_timeout));
-                continue;
-            }
-            Err(fluvio_log::Error::Refused(reason)) => reason,
-            Err(fluvio_log::Error::Away(reason)) => {
-                let time = settings.connect_timeout;
+fn patiently<T>(settings: &FluvioSettings, ask: impl FnMut() -> Result<T, fluvio_log::Error>) -> Result<T, Error> {
+    let time = settings.connect_timeout;
+    fluvio_log::patiently(time, ask).map_err(|error| {
+        let reason = match error {
+            fluvio_log::Error::Refused(reason) => reason,
+            fluvio_log::Error::Away(reason) => {
                 format!("no answer within {time:?} ({reason}); check `source.endpoint` or `source.profile`")
             }
         };
-        return Err(Error::Fluvio { what: settings.cluster.clone(), reason });
-    }
+        Error::Fluvio { what: settings.cluster.clone(), reason }
+    })
 }
 
 /// Those that are asked for. Each name must be there.

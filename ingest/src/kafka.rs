@@ -21,10 +21,10 @@ use rdkafka::message::Message;
 use rdkafka::{Offset, TopicPartitionList};
 use relational::Position;
 
-use crate::decode::{self, OwnedRecord, Tables};
+use crate::decode::{self, Tables};
 use crate::merge::Merge;
 use crate::selection::Selection;
-use crate::{Delivery, Error, Source, gone};
+use crate::{Delivery, Error, Source, gone, unmatched};
 use client::{Client, Log, client, discover, is_lasting, record};
 pub use settings::{KafkaSettings, TransactionSettings};
 use together::Together;
@@ -54,8 +54,6 @@ pub struct KafkaSource {
     partitions: Vec<Partition>,
     positions: BTreeMap<Partition, i64>,
     merge: Merge,
-    /// A record that could not be delivered yet, with its lane.
-    held: Option<(usize, OwnedRecord)>,
     /// Where records wait for the rest of their transaction, if they have to.
     together: Option<Together>,
     waker: SyncSender<()>,
@@ -107,7 +105,6 @@ impl KafkaSource {
             partitions,
             positions: BTreeMap::new(),
             merge: Merge::default(),
-            held: None,
             together,
             waker,
             woken,
@@ -144,7 +141,6 @@ impl KafkaSource {
         }
         self.consumer.assign(&assignment).map_err(|error| fault("assignment", &error))?;
         self.merge = Merge::new(self.lanes.len());
-        self.held = None;
         self.told = false;
         self.together.iter_mut().for_each(|together| together.restart(self.lanes.len()));
         Ok(())
@@ -285,9 +281,8 @@ impl KafkaSource {
     }
 
     fn is_behind(&self, lane: usize) -> bool {
-        let holds = self.held.as_ref().is_some_and(|(held, _)| *held == lane) && self.merge.is_live();
         let waits = self.together.as_ref().is_some_and(|together| together.holds(lane)) && self.merge.is_live();
-        holds || waits || self.merge.is_behind(lane)
+        waits || self.merge.is_behind(lane)
     }
 
     /// Moves what can go into the delivery.
@@ -303,10 +298,10 @@ impl KafkaSource {
         let mut records = 0;
         // One record makes at most two changes.
         while records < limit && delivery.changes.len() + 2 <= limit.max(2) {
-            let Some((index, record)) = self.held.take().or_else(|| self.merge.take()) else { break };
+            let Some((index, record)) = self.merge.take() else { break };
             let offset = record.position.offset;
             if let Some(record) = decode::deliver(&self.tables, record, delivery)? {
-                self.held = Some((index, record));
+                self.merge.put_back(index, record);
                 break;
             }
             self.lanes[index].next = offset + 1;
@@ -336,7 +331,7 @@ impl Source for KafkaSource {
             self.events()?;
             let records = self.drain(limit, &mut delivery)?;
             let whole = self.together.as_ref().is_none_or(Together::is_empty);
-            delivery.caught_up = self.held.is_none() && whole && self.merge.caught_up();
+            delivery.caught_up = whole && self.merge.caught_up();
             let remaining = deadline.saturating_duration_since(Instant::now());
             if records > 0 || remaining.is_zero() || (delivery.caught_up && !self.told) {
                 self.told = delivery.caught_up;
@@ -353,8 +348,7 @@ impl Source for KafkaSource {
         let behind = self.lanes.iter().enumerate().filter(|(index, _)| self.is_behind(*index));
         delivery.behind = behind.map(|(_, lane)| lane.partition.clone()).collect();
         if self.partitions.is_empty() {
-            let (wanted, brokers) = (self.settings.topics.join("`, `"), &self.settings.brokers);
-            delivery.waiting = Some(format!("no topic of brokers `{brokers}` matches `{wanted}` yet"));
+            delivery.waiting = Some(unmatched(&format!("brokers `{}`", self.settings.brokers), &self.settings.topics));
         }
         Ok(delivery)
     }

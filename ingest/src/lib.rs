@@ -5,6 +5,8 @@ pub mod coerce;
 pub mod decode;
 mod error;
 pub mod files;
+#[cfg(test)]
+mod fixture;
 pub mod fluvio;
 mod hold;
 pub mod kafka;
@@ -117,6 +119,11 @@ pub trait Source: Send {
 
     /// How far it is, for progress bars: (done, total) in records or bytes; total `None` when unknown (a live topic).
     fn progress(&self) -> (u64, Option<u64>);
+}
+
+/// What a source waits for that finds none of its topics. `cluster` is where it looks, in words.
+pub(crate) fn unmatched(cluster: &str, topics: &[String]) -> String {
+    format!("no topic of {cluster} matches `{}` yet", topics.join("`, `"))
 }
 
 /// Why a log cannot be read on at this offset, and what to do.

@@ -23,6 +23,8 @@ pub(crate) struct Merge {
     /// Lanes that have shown neither a next record nor their end.
     unknown: usize,
     live: bool,
+    /// Given back by who took it.
+    held: Option<(usize, OwnedRecord)>,
 }
 
 #[derive(Debug, Default)]
@@ -60,11 +62,14 @@ impl Merge {
         let lane = &mut self.lanes[lane];
         self.unknown -= usize::from(!lane.at_end && lane.head.is_none());
         lane.at_end = true;
-        self.live = self.live || self.caught_up();
+        self.live = self.live || self.at_ends();
     }
 
     /// The record that goes next, if it can be known already.
     pub(crate) fn take(&mut self) -> Option<(usize, OwnedRecord)> {
+        if let Some(held) = self.held.take() {
+            return Some(held);
+        }
         if !self.live && self.unknown > 0 {
             return None;
         }
@@ -75,13 +80,24 @@ impl Merge {
         Some((index, record))
     }
 
+    /// Gives back the record that was taken last and cannot be used yet: it goes next once more.
+    pub(crate) fn put_back(&mut self, lane: usize, record: OwnedRecord) {
+        assert!(self.held.replace((lane, record)).is_none(), "one record at a time is given back");
+    }
+
     /// Whether a partition has more to come, now that its records are not held back for those of the others.
     pub(crate) fn is_behind(&self, lane: usize) -> bool {
-        self.live && !self.lanes[lane].at_end
+        let is_held = self.held.as_ref().is_some_and(|(held, _)| *held == lane);
+        self.live && (is_held || !self.lanes[lane].at_end)
     }
 
     /// Whether every partition was read to its end and nothing waits.
     pub(crate) fn caught_up(&self) -> bool {
+        self.held.is_none() && self.at_ends()
+    }
+
+    /// The same, but for what was given back.
+    fn at_ends(&self) -> bool {
         self.heads.is_empty() && self.lanes.iter().all(|lane| lane.at_end)
     }
 
@@ -139,6 +155,19 @@ mod tests {
         merge.offer(0, record(0, 0, 5));
         merge.end(1);
         assert!(!merge.is_behind(0) && !merge.is_behind(1));
+    }
+
+    #[test]
+    fn what_is_given_back_goes_next_and_is_still_to_come() {
+        let mut merge = Merge::new(2);
+        merge.offer(0, record(0, 0, 1));
+        merge.end(1);
+        let (lane, taken) = merge.take().expect("both have shown themselves");
+        merge.put_back(lane, taken);
+        merge.end(0);
+        assert!(merge.is_live() && !merge.caught_up() && merge.is_behind(0) && !merge.is_behind(1));
+        assert_eq!(merge.take().map(|(lane, record)| (lane, record.position.offset)), Some((0, 0)));
+        assert!(merge.caught_up() && !merge.is_behind(0));
     }
 
     proptest! {

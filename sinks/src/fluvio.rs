@@ -4,7 +4,7 @@
 //! envelope, and what is sent again after a crash is not looked up: the reader of a topic drops ids that it has seen.
 
 use std::fmt;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fluvio_log::{Appended, Cluster};
 use relational::Position;
@@ -16,9 +16,6 @@ use crate::{Outgoing, Receipt, Sink, StoreId, Topics};
 
 /// How long to wait for a first answer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// Between two questions to a cluster that is away.
-const PAUSE: Duration = Duration::from_millis(500);
 
 /// Writes scores and dead letters to topics of a Fluvio cluster.
 pub struct FluvioSink {
@@ -47,13 +44,9 @@ impl FluvioSink {
         topics: Topics,
         store: StoreId,
     ) -> Result<Self, Error> {
-        let (name, deadline) = (name.into(), Instant::now() + CONNECT_TIMEOUT);
-        let there = loop {
-            match cluster.partitions() {
-                Err(fluvio_log::Error::Away(_)) if Instant::now() < deadline => std::thread::sleep(PAUSE),
-                answer => break answer.map_err(|error| failed("list the topics", &name, error))?,
-            }
-        };
+        let name = name.into();
+        let there = fluvio_log::patiently(CONNECT_TIMEOUT, || cluster.partitions());
+        let there = there.map_err(|error| failed("list the topics", &name, error))?;
         let wanted = topics.scores.values().cloned().chain([topics.dead_letters()]);
         for topic in wanted {
             if there.iter().all(|(name, _)| **name != *topic) {

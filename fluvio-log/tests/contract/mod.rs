@@ -15,6 +15,27 @@ pub(crate) trait Host {
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// A test of each clause, of a cluster that the expression makes.
+macro_rules! tests_of {
+    ($host:expr) => {
+        tests_of! { $host;
+            records_are_where_their_keys_belong_and_are_read_from_any_offset,
+            a_reader_at_the_end_sees_what_comes,
+            what_retention_removed_shows_in_the_ends,
+            who_goes_away_and_comes_back_is_found_again,
+            a_topic_that_is_not_there_is_named,
+        }
+    };
+    ($host:expr; $($clause:ident,)*) => {
+        $(
+            #[test]
+            fn $clause() {
+                contract::$clause(&$host);
+            }
+        )*
+    };
+}
+
 /// The key's first byte chooses.
 fn by_first_byte(key: &[u8], count: i32) -> i32 {
     i32::from(key.first().copied().unwrap_or_default()) % count

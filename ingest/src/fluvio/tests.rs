@@ -1,18 +1,10 @@
 //! Against a cluster in memory; `fluvio-log/tests` holds it and the real client to one contract.
 
 use fluvio_log::{Appended, Memory};
-use relational::{Column, ColumnId, DataType, Schema, Table, TableId, Value};
+use relational::Value;
 
 use super::*;
-use crate::decode::{Format, Mapping};
-
-fn tables() -> Arc<Tables> {
-    let columns = vec![Column::new("id", DataType::Int), Column::new("name", DataType::Text)];
-    let table = Table { name: "t".into(), columns, key: vec![ColumnId(0)], time: None };
-    let schema = Arc::new(Schema::new(vec![table], Vec::new()).expect("valid"));
-    let mapping = Mapping { table: TableId(0), topic: None, format: Format::Upsert, hints: Vec::new() };
-    Arc::new(Tables::new(schema, vec![mapping]).expect("valid"))
-}
+use crate::fixture::tables;
 
 fn send(cluster: &Memory, partition: i32, id: i64) {
     let value = format!(r#"{{"id":{id},"name":"n{id}"}}"#).into_bytes();

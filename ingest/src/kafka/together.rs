@@ -141,9 +141,9 @@ impl KafkaSource {
             if read >= limit || delivery.changes.len() >= limit {
                 break;
             }
-            let Some((index, record)) = self.held.take().or_else(|| self.merge.take()) else { break };
+            let Some((index, record)) = self.merge.take() else { break };
             if let Some(record) = self.offer(together, index, record, delivery)? {
-                self.held = Some((index, record));
+                self.merge.put_back(index, record);
                 break;
             }
             read += 1;

@@ -1,17 +1,9 @@
 use std::io::Write;
 
-use relational::{Column, ColumnId, DataType, Schema, Table, TableId, Value};
+use relational::Value;
 
 use super::*;
-use crate::decode::{Format, Mapping};
-
-fn tables() -> Arc<Tables> {
-    let columns = vec![Column::new("id", DataType::Int), Column::new("name", DataType::Text)];
-    let table = Table { name: "t".into(), columns, key: vec![ColumnId(0)], time: None };
-    let schema = Arc::new(Schema::new(vec![table], Vec::new()).expect("valid"));
-    let mapping = Mapping { table: TableId(0), topic: None, format: Format::Upsert, hints: Vec::new() };
-    Arc::new(Tables::new(schema, vec![mapping]).expect("valid"))
-}
+use crate::fixture::tables;
 
 const LINES: &str = r#"{"topic":"a.t","partition":2,"offset":9,"timestamp":5,"headers":{"h":"x"},"key":"1","value":"{\"name\":\"a\"}"}
 

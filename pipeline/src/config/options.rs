@@ -69,6 +69,9 @@ pub(super) fn check(
 
 fn value(document: &Document, section: &str, name: &str, raw: &RawOption) -> Result<String, ConfigError> {
     let path = [section, "options", name];
+    let unreadable = |file: &str, error: std::io::Error| {
+        document.error(&path, format!("the file of `{name}` cannot be read: {file}: {error}"))
+    };
     match raw {
         RawOption::Text(text) if is_secret(name) => {
             let hint = format!(
@@ -80,17 +83,12 @@ fn value(document: &Document, section: &str, name: &str, raw: &RawOption) -> Res
             let value = variables(text).map_err(|message| document.error(&path, message))?;
             // The library's own message names no file.
             if is_file(name) && value != PROBE {
-                std::fs::metadata(&value).map_err(|error| {
-                    document.error(&path, format!("the file of `{name}` cannot be read: {value}: {error}"))
-                })?;
+                std::fs::metadata(&value).map_err(|error| unreadable(&value, error))?;
             }
             Ok(value)
         }
         RawOption::File { file } => {
-            let text = std::fs::read_to_string(&file.0);
-            let text = text.map_err(|error| {
-                document.error(&path, format!("the file of `{name}` cannot be read: {}: {error}", file.0))
-            })?;
+            let text = std::fs::read_to_string(&file.0).map_err(|error| unreadable(&file.0, error))?;
             Ok(text.trim_end_matches(['\r', '\n']).to_owned())
         }
     }

@@ -225,7 +225,7 @@ impl State {
     }
 
     fn draw(&self, store: &Store, moment: Moment) -> Draw {
-        let sequence = self.arrived.unwrap_or(store.sequence()).min(moment.edition.0);
+        let sequence = self.arrived.unwrap_or_else(|| store.sequence()).min(moment.edition.0);
         // Who only asks does not know what came late before, and so shares nothing with draws of before.
         let disturbed = self.arrived.map_or(sequence, |_| self.disturbed.min(sequence));
         Draw { sequence, disturbed }
