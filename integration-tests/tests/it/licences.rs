@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::files::{none, root};
 
 /// Permissive licences: they ask for no more than to be named.
-const ALLOWED: [&str; 11] = [
+const ALLOWED: [&str; 12] = [
     "0BSD",
     "Apache-2.0",
     "Apache-2.0 WITH LLVM-exception",
@@ -15,6 +15,7 @@ const ALLOWED: [&str; 11] = [
     "BSD-3-Clause",
     "BSL-1.0",
     "CC0-1.0",
+    "ISC",
     "MIT",
     "Unicode-3.0",
     "Unlicense",
@@ -22,8 +23,13 @@ const ALLOWED: [&str; 11] = [
 ];
 
 /// Packages whose licence is not allowed as such, and why they may stay.
-const EXCEPTIONS: [(&str, &str); 1] =
-    [("forust-ml", "its manifest names a file, and the file is the Apache licence 2.0")];
+const EXCEPTIONS: [(&str, &str); 2] = [
+    ("forust-ml", "its manifest names a file, and the file is the Apache licence 2.0"),
+    (
+        "option-ext",
+        "MPL-2.0 asks only for that package's own files, which are used as they are, by the Fluvio client alone",
+    ),
+];
 
 #[test]
 fn every_package_has_a_permissive_licence() {
@@ -39,11 +45,12 @@ fn every_package_has_a_permissive_licence() {
     none(&findings);
 }
 
-/// Every package that this machine's build is made of, ours included.
+/// Every package that this machine's build is made of, ours and those of the Fluvio client included.
 fn packages() -> Vec<Value> {
     let version = run(env!("CARGO"), &["-vV"]);
     let host = version.lines().find_map(|line| line.strip_prefix("host: ")).expect("cargo names its host");
-    let metadata = run(env!("CARGO"), &["metadata", "--format-version", "1", "--locked", "--filter-platform", host]);
+    let arguments = ["metadata", "--format-version", "1", "--locked", "--features", "pipeline/fluvio"];
+    let metadata = run(env!("CARGO"), &[&arguments, ["--filter-platform", host].as_slice()].concat());
     let metadata: Value = serde_json::from_str(&metadata).expect("cargo prints JSON");
     let used: Vec<&str> =
         metadata["resolve"]["nodes"].as_array().into_iter().flatten().filter_map(|node| node["id"].as_str()).collect();
