@@ -1,7 +1,7 @@
 //! How long the stages of a score took while a backtest ran.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -40,14 +40,11 @@ impl Stopwatch {
         self.scores.push(took);
     }
 
-    /// Times the first use of the context drawn at `moment`, which draws and fits it.
-    pub(super) fn context<T>(&mut self, moment: Moment, draw: impl FnOnce() -> T) -> T {
-        let started = Instant::now();
-        let drawn = draw();
+    /// How long it took to have the context drawn at `moment`: the first time, that is to draw and fit it.
+    pub(super) fn context(&mut self, moment: Moment, took: Duration) {
         if self.drawn.insert(moment) {
-            self.contexts.push(started.elapsed());
+            self.contexts.push(took);
         }
-        drawn
     }
 
     /// `None` when nothing was scored.
@@ -89,7 +86,7 @@ mod tests {
             watch.score(Took { read: Duration::from_millis(millis), model: Duration::from_millis(1) });
         }
         for point in [1, 1, 2] {
-            watch.context(Moment::new(EventTime(point), Sequence(1)), || ());
+            watch.context(Moment::new(EventTime(point), Sequence(1)), Duration::ZERO);
         }
         let latency = watch.read().expect("scores");
         let stage = |name: &str| latency.stages[name];

@@ -6,6 +6,7 @@
 //! the parts become `scores.parquet` ([`table`]), and everything in `metrics.json` is computed from that file
 //! ([`evaluation`]).
 
+mod ahead;
 mod asked;
 mod bootstrap;
 mod curves;

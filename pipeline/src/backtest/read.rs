@@ -3,16 +3,20 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
+use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
+use arrow::array::{Array, AsArray, BooleanArray, RecordBatch, StringArray};
 use arrow::compute::{concat_batches, filter_record_batch};
-use arrow::datatypes::{Float64Type, Int32Type, TimestampMicrosecondType};
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use arrow::datatypes::{DataType, Float64Type, Int32Type, Schema, SchemaRef, TimestampMicrosecondType};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use relational::{EventTime, TaskKind};
 
 use super::parts::named;
 use super::table::{Layout, QUANTILES};
 use crate::world::Failure;
+
+/// Rows that are read at once.
+const BATCH: usize = 65_536;
 
 /// The rows of a file.
 #[derive(Debug)]
@@ -74,8 +78,11 @@ impl Scores {
     pub(super) fn open(path: &Path, layout: Layout) -> Result<Self, Failure> {
         let failed = |error: &dyn std::fmt::Display| named(path, error);
         let file = File::open(path).map_err(|error| failed(&error))?;
-        let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| failed(&error))?;
-        let schema = std::sync::Arc::clone(builder.schema());
+        let as_written = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).map_err(|error| failed(&error))?;
+        let options = ArrowReaderOptions::new().with_schema(compact(as_written.schema()));
+        let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options);
+        let builder = builder.map_err(|error| failed(&error))?.with_batch_size(BATCH);
+        let schema = Arc::clone(builder.schema());
         let reader = builder.build().map_err(|error| failed(&error))?;
         let batches = reader.collect::<Result<Vec<_>, _>>().map_err(|error| failed(&error))?;
         let rows = concat_batches(&schema, &batches).map_err(|error| failed(&error))?;
@@ -109,7 +116,11 @@ impl Scores {
     }
 
     pub(super) fn texts(&self, name: &str) -> Vec<Option<&str>> {
-        self.column(name).as_string::<i32>().iter().collect()
+        let column = self.column(name);
+        match column.as_dictionary_opt::<Int32Type>().and_then(|column| column.downcast_dict::<StringArray>()) {
+            Some(texts) => texts.into_iter().collect(),
+            None => column.as_string::<i32>().iter().collect(),
+        }
     }
 
     pub(super) fn whole(&self, name: &str) -> Vec<Option<i32>> {
@@ -177,6 +188,22 @@ impl Scores {
             }
         }
     }
+}
+
+/// The columns of few different texts as numbers of those: of millions of rows they are most of the file.
+fn compact(schema: &Schema) -> SchemaRef {
+    let is_of_few = |name: &str| {
+        let starts = ["label_state", "segment_"].iter().any(|start| name.starts_with(start));
+        starts || ["model", "fallback", "context", "curve", "level"].contains(&name)
+    };
+    let fields = schema.fields().iter().map(|field| {
+        if !is_of_few(field.name()) {
+            return field.as_ref().clone();
+        }
+        let of_few = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+        field.as_ref().clone().with_data_type(of_few)
+    });
+    Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone()))
 }
 
 fn json<T: serde::de::DeserializeOwned + Default>(text: Option<&str>) -> T {

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use sinks::key_text;
 use xxhash_rust::xxh3::Xxh3;
 
+use super::ahead::{Ahead, Drawn, with_contexts};
 use super::asked::Asked;
 use super::evaluation::{Budget, Costs, Evaluation, How, evaluate};
 use super::examples::{Example, examples};
@@ -186,17 +187,22 @@ impl Run {
         let panel = Panel::new(store, &plans, self.bounds);
         let labels = Labels::matured(store, self.plan(), self.judged_at);
         let bar = output::progress("scoring", Some(self.asked.len() as u64));
-        for (number, asked) in self.asked.chunks(PART).enumerate() {
-            if !parts.has(number) {
-                let answers = self.answers(&panel, asked, watch)?;
-                let lines = self.lines(store, &labels, asked, answers)?;
-                parts.write(number, &layout.batch(&lines))?;
+        let missing = self.asked.chunks(PART).enumerate().filter(|(number, _)| !parts.has(*number));
+        let wanted: Vec<AsOf> =
+            missing.flat_map(|(_, asked)| groups(&panel, asked)).map(|group| group[0].as_of).collect();
+        with_contexts(&panel, &wanted, |ahead| {
+            for (number, asked) in self.asked.chunks(PART).enumerate() {
+                if !parts.has(number) {
+                    let answers = answers(&panel, asked, ahead, watch)?;
+                    let lines = self.lines(store, &labels, asked, answers)?;
+                    parts.write(number, &layout.batch(&lines))?;
+                }
+                bar.inc(asked.len() as u64);
+                bar.set_message(asked.last().map_or_else(String::new, |asked| asked.as_of.cutoff.to_string()));
             }
-            bar.inc(asked.len() as u64);
-            bar.set_message(asked.last().map_or_else(String::new, |asked| asked.as_of.cutoff.to_string()));
-        }
-        bar.finish_and_clear();
-        Ok(())
+            bar.finish_and_clear();
+            Ok(())
+        })
     }
 
     fn lines(
@@ -219,36 +225,6 @@ impl Run {
                 answer: answer.clone(),
             })
         })
-    }
-
-    /// Question by question of one context after the other, so that each is fitted once.
-    fn answers(&self, panel: &Panel, asked: &[Asked], watch: &mut Stopwatch) -> Result<Vec<Option<Answer>>, Failure> {
-        let moment = |asked: &Asked| panel.first().moment(asked.as_of);
-        let mut answers = Vec::with_capacity(asked.len());
-        for group in asked.chunk_by(|one, other| moment(one) == moment(other)) {
-            let as_of = group[0].as_of;
-            watch.context(moment(&group[0]), || panel.first().context(as_of))?;
-            let Some(contexts) = panel.contexts(as_of)? else {
-                answers.extend(group.iter().map(|_| None));
-                continue;
-            };
-            let questions: Vec<(&Key, AsOf)> = group.iter().map(|asked| (&asked.entity, asked.as_of)).collect();
-            let made = panel.score_all(&contexts, &questions)?;
-            let of: &FittedContext = &contexts[0];
-            let (model, fallback) = (of.model(), of.fallback().map(Arc::from));
-            answers.extend(made.into_iter().map(|answered| {
-                watch.score(answered.took);
-                Some(Answer {
-                    history: answered.history,
-                    scored: answered.scored,
-                    model: Arc::clone(&model),
-                    fallback: fallback.clone(),
-                    context: of.id.to_string(),
-                    examples: of.examples,
-                })
-            }));
-        }
-        Ok(answers)
     }
 
     fn report(&self, world: &World, scores: &Scores, scorer: &Scorer) -> Result<Report, Failure> {
@@ -292,4 +268,44 @@ impl Run {
             examples: examples(scores, &self.asked, scorer)?,
         })
     }
+}
+
+/// Questions of one context each.
+fn groups<'a>(panel: &'a Panel, asked: &'a [Asked]) -> impl Iterator<Item = &'a [Asked]> {
+    let moment = |asked: &Asked| panel.first().moment(asked.as_of);
+    asked.chunk_by(move |one, other| moment(one) == moment(other))
+}
+
+/// The answers to the questions of a part, one context after the other, so that each is fitted once.
+fn answers(
+    panel: &Panel,
+    asked: &[Asked],
+    ahead: &Ahead,
+    watch: &mut Stopwatch,
+) -> Result<Vec<Option<Answer>>, Failure> {
+    let mut answers = Vec::with_capacity(asked.len());
+    for group in groups(panel, asked) {
+        let Drawn { moment, contexts, took } = ahead.next()?;
+        watch.context(moment, took);
+        let Some(contexts) = contexts else {
+            answers.extend(group.iter().map(|_| None));
+            continue;
+        };
+        let questions: Vec<(&Key, AsOf)> = group.iter().map(|asked| (&asked.entity, asked.as_of)).collect();
+        let made = panel.score_all(&contexts, &questions)?;
+        let of: &FittedContext = &contexts[0];
+        let (model, fallback) = (of.model(), of.fallback().map(Arc::from));
+        answers.extend(made.into_iter().map(|answered| {
+            watch.score(answered.took);
+            Some(Answer {
+                history: answered.history,
+                scored: answered.scored,
+                model: Arc::clone(&model),
+                fallback: fallback.clone(),
+                context: of.id.to_string(),
+                examples: of.examples,
+            })
+        }));
+    }
+    Ok(answers)
 }
