@@ -4,8 +4,8 @@
 //! below. A question goes down only where a digest does not answer it: where the window or the snapshot cuts through.
 //! So the cost does not grow with the length of the history.
 
-use std::cmp::Ordering;
-use std::collections::BinaryHeap;
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use relational::{AsOf, EventTime, ForeignKeyId, TableId, Window};
@@ -17,6 +17,7 @@ use crate::locate::Held;
 use crate::pages::entry::{Current, Entry};
 use crate::pages::summary::{Digest, add_row, merge};
 use crate::pages::{FANOUT, Page};
+use crate::search::{End, Search};
 use crate::snapshot::Hidden;
 use crate::store::Shared;
 use crate::write_back::block_digest;
@@ -27,43 +28,41 @@ const FANOUT_WIDE: u64 = FANOUT as u64;
 /// Child rows of one parent (or all rows of a table) as of a snapshot.
 #[derive(Debug, Clone)]
 pub struct Children {
-    shared: Arc<Shared>,
-    bounds: AsOf,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) bounds: AsOf,
     table: TableId,
-    history: History,
+    pub(crate) history: History,
     timeline: bool,
     /// A row of this table that is left out.
     hidden: Option<Hidden>,
     /// Edges that are left out, and the foreign key that these rows point by; none for the rows of a table.
     dropped: Option<(DroppedLinks, Option<ForeignKeyId>)>,
-    root: Option<Arc<Page>>,
+    pub(crate) root: Option<Arc<Page>>,
+    /// The blocks that were looked at, by number: a query asks for several windows, and each cuts through the same few.
+    looked: RefCell<Vec<(u64, Rc<Block>)>>,
 }
 
 /// A part of a history: blocks are at level 0.
 #[derive(Debug, Clone, Copy)]
-struct Subtree {
-    level: u8,
-    number: u64,
+pub(crate) struct Subtree {
+    pub(crate) level: u8,
+    pub(crate) number: u64,
 }
 
-/// Something that may hold the next row.
-struct Candidate {
-    /// Time, and a tie-breaker; the greatest is looked at first.
-    rank: (i64, u64),
-    what: What,
+/// A visible row of a block.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    /// The slot of its entry.
+    pub(crate) slot: usize,
+    pub(crate) held: Held,
 }
 
-enum What {
-    Below(Subtree),
-    /// A version, and the page and slot of its entry.
-    Row(Held, Arc<Page>, usize),
-}
-
-/// Which end of the time axis is looked for.
-#[derive(Clone, Copy, PartialEq)]
-enum End {
-    Newest,
-    Oldest,
+/// A block that was looked at.
+#[derive(Debug)]
+pub(crate) struct Block {
+    page: Arc<Page>,
+    /// Those that are visible.
+    pub(crate) rows: Vec<Seen>,
 }
 
 impl Children {
@@ -76,7 +75,7 @@ impl Children {
         hidden: Option<Hidden>,
     ) -> Result<Self, Error> {
         let root = shared.page(&history.root())?;
-        Ok(Self { shared, bounds, table, history, timeline, hidden, dropped: None, root })
+        Ok(Self { shared, bounds, table, history, timeline, hidden, dropped: None, root, looked: RefCell::default() })
     }
 
     pub(crate) fn without_links(self, dropped: Option<DroppedLinks>, by: Option<ForeignKeyId>) -> Self {
@@ -92,9 +91,10 @@ impl Children {
         let mut search = Search::new(self, self.clamp(window), End::Newest)?;
         let mut rows = Vec::new();
         while rows.len() < limit
-            && let Some((held, page, slot)) = search.next()?
+            && let Some((block, number)) = search.next()?
         {
-            rows.push(self.row(&page, slot, &held)?);
+            let Seen { slot, held } = &block.rows[number];
+            rows.push(self.row(&block.page, *slot, held)?);
         }
         Ok(rows)
     }
@@ -106,7 +106,7 @@ impl Children {
     /// When the disk fails.
     pub fn first(&self) -> Result<Option<EventTime>, Error> {
         let mut search = Search::new(self, Window::up_to(self.bounds.cutoff), End::Oldest)?;
-        Ok(search.next()?.map(|(held, ..)| EventTime(held.version.time)))
+        Ok(search.next()?.map(|(block, number)| EventTime(block.rows[number].held.version.time)))
     }
 
     /// The rows among the `limit` arrivals before `place`, newest arrival first, each with its place; and the place
@@ -145,7 +145,9 @@ impl Children {
         let mut sum = self.nothing();
         let Some(root) = self.root.as_ref() else { return Ok(sum) };
         let (mut level, mut children) = (0, root.root().count / FANOUT_WIDE);
-        self.add_entries(&mut sum, root, children, &window)?;
+        if self.may_hold(root, &window) {
+            self.add_entries(&mut sum, root, children, &window)?;
+        }
         while children > 0 {
             // The open subtree one level up: its complete children, then the open one.
             let mut above = self.nothing();
@@ -165,9 +167,15 @@ impl Children {
 
     /// A version as it is shown.
     fn row(&self, page: &Page, slot: usize, held: &Held) -> Result<Version, Error> {
-        let version = self.shared.unpack(self.shared.key(self.entry(page, slot)?.key)?, held)?;
+        let wanted = |column| !self.shared.unlisted.contains(&(self.table, column));
+        let version = self.shared.unpack(self.shared.key(self.entry(page, slot)?.key)?, held, wanted)?;
         let dropped = self.dropped.as_ref().map(|(dropped, _)| dropped);
         Ok(shown(dropped, &self.shared.schema, self.table, version))
+    }
+
+    /// Whether the entries that do not fill a block yet may hold a row of the window.
+    pub(crate) fn may_hold(&self, root: &Page, window: &Window) -> bool {
+        root.root().extent().is_none_or(|extent| !extent.unseen(&self.bounds) && !extent.outside(window))
     }
 
     /// No row after the cutoff is visible.
@@ -224,9 +232,8 @@ impl Children {
     }
 
     fn add_entries(&self, into: &mut Summary, page: &Arc<Page>, block: u64, window: &Window) -> Result<(), Error> {
-        for (place, slot) in (block * FANOUT_WIDE..).zip(0..page.slots().len()) {
-            if let Some(held) = self.visible(page, slot, place)?
-                && window.contains(EventTime(held.version.time))
+        for Seen { held, .. } in &self.look(page, block)?.rows {
+            if window.contains(EventTime(held.version.time))
                 && let Some(row) = held.row()
             {
                 add_row(into, row).ok_or_else(|| self.shared.disk.damaged("a row cannot be read"))?;
@@ -235,12 +242,26 @@ impl Children {
         Ok(())
     }
 
+    /// The visible rows of a block, or of the entries that do not fill one yet.
+    pub(crate) fn look(&self, page: &Arc<Page>, block: u64) -> Result<Rc<Block>, Error> {
+        if let Some((_, looked)) = self.looked.borrow().iter().find(|(number, _)| *number == block) {
+            return Ok(Rc::clone(looked));
+        }
+        let mut rows = Vec::new();
+        for (place, slot) in (block * FANOUT_WIDE..).zip(0..page.slots().len()) {
+            rows.extend(self.visible(page, slot, place)?.map(|held| Seen { slot, held }));
+        }
+        let looked = Rc::new(Block { page: Arc::clone(page), rows });
+        self.looked.borrow_mut().push((block, Rc::clone(&looked)));
+        Ok(looked)
+    }
+
     fn entry<'a>(&self, page: &'a Page, slot: usize) -> Result<Entry<'a>, Error> {
         let lost = || self.shared.disk.damaged(format!("an entry of history {:02x?} is garbled", self.history));
         Entry::read(page.slots(), slot).ok_or_else(lost)
     }
 
-    fn block(&self, number: u64) -> Result<Arc<Page>, Error> {
+    pub(crate) fn block(&self, number: u64) -> Result<Arc<Page>, Error> {
         let page = self.shared.page(&self.history.block(number))?;
         page.ok_or_else(|| self.shared.disk.damaged(format!("history {:02x?} has lost block {number}", self.history)))
     }
@@ -285,116 +306,13 @@ fn merge_into(into: &mut Summary, part: &Summary) -> Result<(), Error> {
     Ok(())
 }
 
-/// What a node says of the child with this number.
-fn child(node: Option<&Arc<Page>>, number: u64) -> Option<&Arc<Digest>> {
-    node?.node().children.get(slot(number))?.as_ref()
-}
-
 impl Subtree {
-    fn children(self) -> std::ops::Range<u64> {
+    pub(crate) fn children(self) -> std::ops::Range<u64> {
         self.number * FANOUT_WIDE..(self.number + 1) * FANOUT_WIDE
     }
 }
 
-/// Goes through the rows of a window from one end of time, looking into the most promising part first. So the order is
-/// exact whatever the order of arrival, and where rows arrived in order only few parts are looked into.
-struct Search<'a> {
-    children: &'a Children,
-    window: Window,
-    end: End,
-    queue: BinaryHeap<Candidate>,
+/// What a node says of the child with this number.
+pub(crate) fn child(node: Option<&Arc<Page>>, number: u64) -> Option<&Arc<Digest>> {
+    node?.node().children.get(slot(number))?.as_ref()
 }
-
-impl<'a> Search<'a> {
-    fn new(children: &'a Children, window: Window, end: End) -> Result<Self, Error> {
-        let mut search = Self { children, window, end, queue: BinaryHeap::new() };
-        let Some(root) = children.root.as_ref() else { return Ok(search) };
-        let (mut level, mut complete) = (0, root.root().count / FANOUT_WIDE);
-        search.push_entries(root, complete)?;
-        while complete > 0 {
-            let open = complete / FANOUT_WIDE;
-            search.push_children(Subtree { level: level + 1, number: open }, open * FANOUT_WIDE..complete)?;
-            level += 1;
-            complete = open;
-        }
-        Ok(search)
-    }
-
-    fn next(&mut self) -> Result<Option<(Held, Arc<Page>, usize)>, Error> {
-        while let Some(candidate) = self.queue.pop() {
-            match candidate.what {
-                What::Row(held, page, slot) => return Ok(Some((held, page, slot))),
-                What::Below(subtree) if subtree.level == 0 => {
-                    let page = self.children.block(subtree.number)?;
-                    self.push_entries(&page, subtree.number)?;
-                }
-                What::Below(subtree) => self.push_children(subtree, subtree.children())?,
-            }
-        }
-        Ok(None)
-    }
-
-    fn push_children(&mut self, node: Subtree, numbers: std::ops::Range<u64>) -> Result<(), Error> {
-        if numbers.is_empty() {
-            return Ok(());
-        }
-        let page = self.children.shared.page(&self.children.history.node(node.level, node.number))?;
-        for number in numbers {
-            let digest = child(page.as_ref(), number);
-            let extent = digest.map(|digest| digest.extent);
-            if extent.is_some_and(|extent| extent.unseen(&self.children.bounds) || extent.outside(&self.window)) {
-                continue;
-            }
-            let rank = match (self.end, extent) {
-                (End::Newest, Some(extent)) => (extent.time.1.min(self.window.end.0), extent.born),
-                (End::Newest, None) => (self.window.end.0, u64::MAX),
-                (End::Oldest, Some(extent)) => (!extent.time.0, 0),
-                (End::Oldest, None) => (i64::MAX, 0),
-            };
-            self.queue.push(Candidate { rank, what: What::Below(Subtree { level: node.level - 1, number }) });
-        }
-        Ok(())
-    }
-
-    fn push_entries(&mut self, page: &Arc<Page>, block: u64) -> Result<(), Error> {
-        for (place, slot) in (block * FANOUT_WIDE..).zip(0..page.slots().len()) {
-            let Some(held) = self.children.visible(page, slot, place)? else { continue };
-            let (time, born) = (held.version.time, held.version.born);
-            if self.window.contains(EventTime(time)) {
-                let rank = match self.end {
-                    End::Newest => (time, born),
-                    End::Oldest => (!time, 1),
-                };
-                self.queue.push(Candidate { rank, what: What::Row(held, Arc::clone(page), slot) });
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Candidate {
-    /// Among equals, parts come before rows: they may hold a row of the same rank.
-    fn order(&self) -> ((i64, u64), bool) {
-        (self.rank, matches!(self.what, What::Below(_)))
-    }
-}
-
-impl Ord for Candidate {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.order().cmp(&other.order())
-    }
-}
-
-impl PartialOrd for Candidate {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Candidate {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-
-impl Eq for Candidate {}

@@ -10,8 +10,10 @@ use std::time::Duration;
 
 use sled::transaction::{ConflictableTransactionError, TransactionError, TransactionalTree};
 use sled::{Transactional, Tree};
+use xxhash_rust::xxh3::xxh3_128;
 
-use crate::keys::{Kind, log, meta, position};
+use crate::keys::{Kind, large, log, meta, position};
+use crate::packed::Large;
 use crate::pages::{Page, Scratch};
 use crate::{Error, Keyspace, SimulatedDisk};
 
@@ -24,7 +26,7 @@ pub(crate) struct Disk {
 
 /// What holds the trees.
 enum Engine {
-    Sled { db: sled::Db, committed: [Tree; 9], pages: [Tree; 5] },
+    Sled { db: sled::Db, committed: [Tree; 9], pages: [Tree; 5], large: Tree },
     Simulated(SimulatedDisk),
 }
 
@@ -67,7 +69,8 @@ impl Disk {
         let [dirty, outbox, context, published, progress, ahead] = spaces;
         let committed = [meta?, positions?, log?, dirty?, outbox?, context?, published?, progress?, ahead?];
         let pages = [heads?, roots?, blocks?, nodes?, spills?];
-        Ok(Self { directory, engine: Engine::Sled { db, committed, pages }, scratch: Mutex::default() })
+        let large = db.open_tree("large")?;
+        Ok(Self { directory, engine: Engine::Sled { db, committed, pages, large }, scratch: Mutex::default() })
     }
 
     pub(crate) fn simulated(disk: &SimulatedDisk) -> Self {
@@ -154,6 +157,46 @@ impl Disk {
         }
     }
 
+    /// Keeps a value that is too large for a page, unless it is there. It is written before the commit of what refers to it,
+    /// and so is there whenever that is.
+    pub(crate) fn keep(&self, value: &Large) -> Result<(), Error> {
+        if self.part(value.digest, 0)?.is_some() {
+            return Ok(());
+        }
+        for (number, bytes) in large::encode(&value.bytes) {
+            let key = large::encode_key(value.digest, number);
+            match &self.engine {
+                Engine::Sled { large, .. } => {
+                    large.insert(key, bytes).map_err(|error| failed(error, &self.directory))?;
+                }
+                Engine::Simulated(disk) => {
+                    disk.write(vec![(LARGE, key.to_vec(), Some(bytes))], Target::Positions.index())?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The bytes of a value that is too large for a page; `None` when it is not there, or damaged.
+    pub(crate) fn large(&self, digest: u128) -> Result<Option<Vec<u8>>, Error> {
+        let Some((parts, mut bytes)) = self.part(digest, 0)?.and_then(|part| large::decode_first(&part)) else {
+            return Ok(None);
+        };
+        for number in 1..parts {
+            let Some(part) = self.part(digest, number)?.and_then(|part| large::decode(&part)) else { return Ok(None) };
+            bytes.extend(part);
+        }
+        Ok((xxh3_128(&bytes) == digest).then_some(bytes))
+    }
+
+    fn part(&self, digest: u128, number: u32) -> Result<Option<Vec<u8>>, Error> {
+        let key = large::encode_key(digest, number);
+        match &self.engine {
+            Engine::Sled { large, .. } => Ok(large.get(key)?.map(|bytes| bytes.to_vec())),
+            Engine::Simulated(disk) => Ok(disk.get(LARGE, &key)),
+        }
+    }
+
     /// The names of all pages of heads, in order.
     pub(crate) fn heads(&self) -> Box<dyn Iterator<Item = Result<Vec<u8>, Error>>> {
         let kind = Kind::Heads.byte();
@@ -221,6 +264,8 @@ type Entries = Box<dyn Iterator<Item = Result<(Vec<u8>, Vec<u8>), Error>>>;
 
 /// The trees of pages stand behind those that commits write to.
 const PAGES: usize = 9;
+/// Behind those of pages.
+const LARGE: usize = PAGES + 5;
 
 /// Why nothing could be written.
 fn failed(error: sled::Error, directory: &str) -> Error {

@@ -28,6 +28,7 @@ mod pages;
 mod pool;
 #[cfg(any(test, feature = "reference"))]
 pub mod reference;
+mod search;
 mod simulated;
 mod snapshot;
 mod store;
@@ -36,7 +37,9 @@ mod tests;
 mod transaction;
 mod write_back;
 
-use relational::{Change, EventTime, Key, Row, Sequence, TableId};
+use std::collections::BTreeSet;
+
+use relational::{Change, ColumnId, EventTime, Key, Row, Sequence, TableId};
 
 pub use children::Children;
 pub use dropped::DroppedLinks;
@@ -151,11 +154,14 @@ pub struct Options {
     /// Whether each commit waits for the disk. Off, a crash may lose the newest commits, whole ones and up to about
     /// half a MiB of them; the positions go back with them, and the source's log has them still.
     pub sync: bool,
+    /// Columns that nobody asks for where rows are listed ([`Children`]): their values of more than a KiB are null there,
+    /// for to read them would take longer than all the rest.
+    pub unlisted: BTreeSet<(TableId, ColumnId)>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { memory_bytes: 256 << 20, sync: false }
+        Self { memory_bytes: 256 << 20, sync: false, unlisted: BTreeSet::new() }
     }
 }
 
@@ -192,7 +198,7 @@ pub(crate) fn resolve(change: &Change, current: Option<&(bool, Option<Row>)>) ->
         Op::Upsert(cells) | Op::Snapshot(cells) => cells,
     };
     let mut carried = 0;
-    let values = cells.iter().zip((0..).map(relational::ColumnId)).map(|(cell, column)| match cell {
+    let values = cells.iter().zip((0..).map(ColumnId)).map(|(cell, column)| match cell {
         Cell::Value(value) => value.clone(),
         Cell::Unchanged => {
             carried += 1;

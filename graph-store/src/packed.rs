@@ -4,10 +4,15 @@
 //! instants as the difference from the row's own time. A version that follows one with the same own time may be kept as
 //! the difference from it: for each column that differs, how many columns lie between it and the one before, and the
 //! value.
+//!
+//! Of a value that takes more than [`LARGE_BYTES`] the row has the digest only; the value itself stands elsewhere
+//! ([`crate::keys::large`]), packed without regard to the row's time. So pages stay small whatever rows hold.
 
 use std::sync::Arc;
 
 use relational::{Decimal, EventTime, Row, Value};
+
+use xxhash_rust::xxh3::xxh3_128;
 
 use crate::bytes::{Reader, put, put_bytes, put_delta, put_signed, put_wide};
 
@@ -26,6 +31,11 @@ const LIST: u8 = 10;
 const HUNDREDTHS: u8 = 11;
 /// A float that is exactly a whole number of millionths: coordinates are.
 const MILLIONTHS: u8 = 12;
+/// The digest of a value that stands elsewhere.
+const LARGE: u8 = 13;
+
+/// Bytes of a packed value that are kept in its row.
+const LARGE_BYTES: usize = if cfg!(test) { 20 } else { 1 << 10 };
 
 /// A packed row where it lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,15 +48,40 @@ pub(crate) struct Packed<'a> {
     pub time: i64,
 }
 
+/// A value that stands elsewhere than its row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Large {
+    pub digest: u128,
+    pub bytes: Vec<u8>,
+}
+
 /// Packs a row with this own time. Every value comes back with the same bits: decimals with their scale, floats with
 /// their payload.
-pub(crate) fn pack(row: &Row, time: EventTime) -> Box<[u8]> {
-    let mut out = Vec::with_capacity(8 * row.values().len());
+pub(crate) fn pack(row: &Row, time: EventTime) -> (Box<[u8]>, Vec<Large>) {
+    let (mut out, mut all_large) = (Vec::with_capacity(8 * row.values().len()), Vec::new());
     put(&mut out, row.values().len() as u64);
     for value in row.values() {
+        let start = out.len();
         put_value(&mut out, value, time.0);
+        let can_be = matches!(value, Value::Text(_) | Value::Bytes(_) | Value::List(_));
+        if can_be && out.len() - start > LARGE_BYTES {
+            out.truncate(start);
+            let mut bytes = Vec::new();
+            put_value(&mut bytes, value, 0);
+            let large = Large { digest: xxh3_128(&bytes), bytes };
+            out.push(LARGE);
+            out.extend(large.digest.to_be_bytes());
+            all_large.push(large);
+        }
     }
-    out.into_boxed_slice()
+    (out.into_boxed_slice(), all_large)
+}
+
+/// The value that stands elsewhere; `None` for bytes that are none.
+pub(crate) fn unpack_large(bytes: &[u8]) -> Option<Value> {
+    let mut reader = Reader::new(bytes);
+    let value = take_value(&mut reader, 0, 0)?;
+    reader.is_empty().then_some(value)
 }
 
 /// What differs between two packed rows of the same own time; `None` when that would not be much shorter.
@@ -71,14 +106,29 @@ pub(crate) fn difference(full: &[u8], new: &[u8]) -> Option<Vec<u8>> {
 }
 
 impl<'a> Packed<'a> {
-    /// Unpacks the row; `None` for bytes that are not one.
-    pub(crate) fn unpack(self) -> Option<Row> {
+    /// Unpacks the row, with values that stand elsewhere by their columns and digests; `None` for bytes that are not one, and where
+    /// such a value is not to be had.
+    pub(crate) fn unpack(self, mut large: impl FnMut(usize, u128) -> Option<Value>) -> Option<Row> {
         let mut values = Vec::new();
-        self.each(|_, reader| {
-            values.push(take_value(reader, self.time, 0)?);
+        self.each(|column, reader| {
+            values.push(match take_large(reader) {
+                Some(digest) => large(column, digest)?,
+                None => take_value(reader, self.time, 0)?,
+            });
             Some(())
         })?;
         Some(Row::new(values))
+    }
+
+    /// The row by itself.
+    pub(crate) fn whole(self) -> Option<Box<[u8]>> {
+        let mut out = Vec::with_capacity(self.full.len());
+        put(&mut out, Reader::new(self.full).length()? as u64);
+        self.each(|_, reader| {
+            out.extend_from_slice(take_raw(reader)?);
+            Some(())
+        })?;
+        Some(out.into_boxed_slice())
     }
 
     /// Calls `each` with the column and number of every value that is a number ([`Value::as_f64`]), without building
@@ -86,7 +136,9 @@ impl<'a> Packed<'a> {
     pub(crate) fn numbers(self, mut each: impl FnMut(usize, f64)) -> Option<()> {
         self.each(|column, reader| {
             let mut after = *reader;
-            if matches!(after.byte()?, TEXT | BYTES) {
+            if take_large(reader).is_some() {
+                // Numbers are small.
+            } else if matches!(after.byte()?, TEXT | BYTES) {
                 after.bytes()?;
                 *reader = after;
             } else if let Some(number) = take_value(reader, self.time, 0)?.as_f64() {
@@ -197,6 +249,17 @@ fn take_value(reader: &mut Reader<'_>, time: i64, depth: u8) -> Option<Value> {
     })
 }
 
+/// The digest of a value that stands elsewhere, if such a one is next.
+fn take_large(reader: &mut Reader<'_>) -> Option<u128> {
+    let mut after = *reader;
+    if after.byte()? != LARGE {
+        return None;
+    }
+    let digest = u128::from_be_bytes(after.array()?);
+    *reader = after;
+    Some(digest)
+}
+
 #[expect(clippy::cast_precision_loss, reason = "written only when nothing is lost")]
 fn whole(number: i64) -> f64 {
     number as f64
@@ -219,6 +282,7 @@ fn skip(reader: &mut Reader<'_>, depth: u8) -> Option<()> {
             reader.wide()?;
         }
         FLOAT => drop(reader.take(8)?),
+        LARGE => drop(reader.take(16)?),
         TEXT | BYTES => drop(reader.bytes()?),
         LIST if depth < DEPTH_MAX => {
             for _ in 0..reader.length()? {
@@ -241,6 +305,12 @@ mod tests {
         Packed { full, diff: &[], time }
     }
 
+    /// The row, when these are the values that stand elsewhere.
+    fn unpacked(packed: Packed<'_>, all_large: &[Large]) -> Option<Row> {
+        let of = |digest: u128| all_large.iter().find(|large| large.digest == digest);
+        packed.unpack(|_, digest| unpack_large(&of(digest)?.bytes))
+    }
+
     fn float() -> impl Strategy<Value = f64> {
         let hundredths = any::<i32>().prop_map(|number| f64::from(number) / 100.0);
         let millionths = any::<i32>().prop_map(|number| f64::from(number) / 1e6);
@@ -251,7 +321,9 @@ mod tests {
         #[test]
         fn rows_round_trip(values in prop::collection::vec(arbitrary::value(), 0..9), time in any::<i64>()) {
             let row = Row::new(values);
-            prop_assert_eq!(packed(&pack(&row, EventTime(time)), time).unpack(), Some(row));
+            let (full, large) = pack(&row, EventTime(time));
+            prop_assert!(full.len() <= 10 + (LARGE_BYTES + 1) * row.values().len());
+            prop_assert_eq!(unpacked(packed(&full, time), &large), Some(row));
         }
 
         #[test]
@@ -261,24 +333,27 @@ mod tests {
         ) {
             let old = Row::new(values.iter().map(|(old, ..)| old.clone()));
             let new = Row::new(values.iter().map(|(old, new, pick)| if *pick == 0 { new } else { old }.clone()));
-            let (full, whole) = (pack(&old, EventTime(time)), pack(&new, EventTime(time)));
+            let ((full, mut large), (whole, more)) = (pack(&old, EventTime(time)), pack(&new, EventTime(time)));
+            large.extend(more);
             if let Some(diff) = difference(&full, &whole) {
                 prop_assert!(2 * diff.len() < whole.len());
-                prop_assert_eq!(Packed { full: &full, diff: &diff, time }.unpack(), Some(new));
+                let packed = Packed { full: &full, diff: &diff, time };
+                prop_assert_eq!(packed.whole(), Some(whole));
+                prop_assert_eq!(unpacked(packed, &large), Some(new));
             }
         }
 
         #[test]
         fn floats_keep_their_bits(float in float()) {
             let row = Row::new([Value::Float(float)]);
-            let Some(back) = packed(&pack(&row, EventTime(0)), 0).unpack() else { panic!("unpacks") };
+            let Some(back) = unpacked(packed(&pack(&row, EventTime(0)).0, 0), &[]) else { panic!("unpacks") };
             prop_assert!(matches!(back.values(), [Value::Float(value)] if value.to_bits() == float.to_bits()));
         }
 
         #[test]
         fn numbers_are_those_of_the_row(values in prop::collection::vec(arbitrary::value(), 0..9)) {
             let mut found = Vec::new();
-            let bytes = pack(&Row::new(values.clone()), EventTime(7));
+            let (bytes, _) = pack(&Row::new(values.clone()), EventTime(7));
             packed(&bytes, 7).numbers(|column, number| found.push((column, number.to_bits()))).expect("a row");
             let expected: Vec<_> = values.iter().enumerate()
                 .filter_map(|(column, value)| Some((column, value.as_f64()?.to_bits()))).collect();
@@ -291,7 +366,7 @@ mod tests {
             diff in prop::collection::vec(0u8..16, 0..9),
         ) {
             let packed = Packed { full: &full, diff: &diff, time: 0 };
-            prop_assert_eq!(packed.unpack().is_some() && packed.numbers(|_, _| ()).is_none(), false);
+            prop_assert_eq!(unpacked(packed, &[]).is_some() && packed.numbers(|_, _| ()).is_none(), false);
             prop_assert!(difference(&full, &diff).is_none_or(|difference| difference.len() < diff.len()));
         }
     }

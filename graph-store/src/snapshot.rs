@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use relational::{AsOf, EventTime, ForeignKeyId, Key, RowKey, Schema, Sequence, TableId};
+use relational::{AsOf, ColumnId, EventTime, ForeignKeyId, Key, Row, RowKey, Schema, Sequence, TableId, Value};
 
 use crate::children::Children;
 use crate::dropped::{DroppedLinks, shown};
 use crate::encoding::{decode_key, encode_key};
 use crate::keys::History;
 use crate::locate::{Found, Held};
-use crate::packed::Packed;
+use crate::packed::{Packed, unpack_large};
 use crate::pages::entry::{Current, Entry};
 use crate::pages::heads;
 use crate::pages::version::Version as Stored;
@@ -89,7 +89,7 @@ impl Snapshot {
         let Some(place) = place.filter(|place| !self.hides(key.table, *place)) else { return Ok(None) };
         match self.shared.row(key.table, place, &self.as_of)? {
             Some(version) => {
-                let version = self.shared.unpack(key.key.clone(), &version)?;
+                let version = self.shared.unpack(key.key.clone(), &version, |_| true)?;
                 Ok(Some(shown(self.dropped.as_ref(), &self.shared.schema, key.table, version)))
             }
             None => Ok(None),
@@ -189,13 +189,33 @@ impl Shared {
         }
     }
 
+    /// `None` when it cannot be unpacked. A large value that is not wanted is null.
+    pub(crate) fn row_of(&self, packed: Packed<'_>, wanted: impl Fn(ColumnId) -> bool) -> Result<Option<Row>, Error> {
+        let mut fault = None;
+        let row = packed.unpack(|column, digest| {
+            if !u16::try_from(column).is_ok_and(|column| wanted(ColumnId(column))) {
+                return Some(Value::Null);
+            }
+            let bytes = self.disk.large(digest).unwrap_or_else(|error| {
+                fault = Some(error);
+                None
+            });
+            unpack_large(&bytes?)
+        });
+        fault.map_or(Ok(row), Err)
+    }
+
     pub(crate) fn key(&self, bytes: &[u8]) -> Result<Key, Error> {
         decode_key(bytes).ok_or_else(|| self.disk.damaged(format!("no key: {bytes:02x?}")))
     }
 
-    pub(crate) fn unpack(&self, key: Key, held: &Held) -> Result<Version, Error> {
+    /// A version as it is shown, with those large values that are wanted, by their column.
+    pub(crate) fn unpack(&self, key: Key, held: &Held, wanted: impl Fn(ColumnId) -> bool) -> Result<Version, Error> {
         let Stored { sequence, born, valid_from, time, .. } = held.version;
-        let row = held.row().and_then(Packed::unpack);
+        let row = match held.row() {
+            Some(packed) => self.row_of(packed, wanted)?,
+            None => None,
+        };
         let row = row.ok_or_else(|| self.disk.damaged(format!("change {sequence} has no readable row")))?;
         let (time, valid_from) = (EventTime(time), EventTime(valid_from));
         Ok(Version { key, row, time, born: Sequence(born), sequence: Sequence(sequence), valid_from })

@@ -1,10 +1,10 @@
 //! The store: one writer, any number of readers.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use relational::{AsOf, EventTime, Position, Schema, Sequence};
+use relational::{AsOf, ColumnId, EventTime, Position, Schema, Sequence, TableId};
 
 use crate::disk::{Disk, Target};
 use crate::keys::log::Chunk;
@@ -33,6 +33,8 @@ pub(crate) struct Shared {
     pub schema: Arc<Schema>,
     pub layout: Layout,
     pub disk: Disk,
+    /// See [`Options::unlisted`].
+    pub unlisted: BTreeSet<(TableId, ColumnId)>,
     pub pool: Mutex<Pool>,
     pub live: Mutex<Live>,
 }
@@ -87,7 +89,7 @@ impl Store {
         let positions = disk.positions()?.into_iter().map(place).collect();
         let live = Live { state, positions, pending: BTreeMap::new(), poisoned: false };
         let (pool, live) = (Mutex::new(Pool::new(pages)), Mutex::new(live));
-        let shared = Shared { schema, layout, disk, pool, live };
+        let shared = Shared { schema, layout, disk, unlisted: options.unlisted.clone(), pool, live };
         let log = recover(&shared, &state)?;
         Ok(Self { shared: Arc::new(shared), writer: Mutex::new(log), options: options.clone() })
     }

@@ -107,6 +107,10 @@ impl<'a> Transaction<'a> {
         let table = shared.schema.table(change.table);
         let time = row.as_ref().map_or(Ok(EventTime::MIN), |row| time_of(table, row))?;
         check(table, &key, "key")?;
+        let (packed, large) = row.as_ref().map(|row| pack(row, time)).unzip();
+        for large in large.into_iter().flatten() {
+            shared.disk.keep(&large)?;
+        }
         let mut live = lock(&shared.live);
         let sequence = live.state.sequence + 1;
         let valid_from = if current.is_some() { change.known } else { time };
@@ -117,7 +121,7 @@ impl<'a> Transaction<'a> {
             known: change.known.0,
             time: time.0,
             from_snapshot: matches!(change.op, Op::Snapshot(_)),
-            row: row.as_ref().map(|row| pack(row, time)),
+            row: packed,
         };
         let edges = self.edges(&mut pool, change.table, current.as_ref(), old.as_ref(), row.as_ref())?;
         let place = match &current {
@@ -150,7 +154,7 @@ impl<'a> Transaction<'a> {
         let entry = Entry::read(page.slots(), slot).ok_or_else(lost)?;
         let version = entry.newest().ok_or_else(lost)?;
         let row = match page.slots().row(&version) {
-            Some(row) => Some(row.unpack().ok_or_else(lost)?),
+            Some(row) => Some(shared.row_of(row, |_| true)?.ok_or_else(lost)?),
             None => None,
         };
         Ok(Some(Current { place, links: entry.links().collect(), version: version.with(None), row }))

@@ -18,7 +18,7 @@ use relational::{EventTime, ForeignKeyId, Position, Sequence, TableId, Window};
 const KEYS: u64 = 60;
 
 fn open(directory: &Path) -> Store {
-    let options = Options { memory_bytes: 256 << 10, sync: true };
+    let options = Options { memory_bytes: 256 << 10, sync: true, ..Options::default() };
     Store::open(directory, fixture::schema(), &options).expect("opens")
 }
 

@@ -27,7 +27,8 @@ const KILLS: u64 = 32;
 
 /// Little memory, so that pages are written and dropped all the time.
 fn open(directory: &Path, sync: bool) -> Store {
-    Store::open(directory, fixture::schema(), &Options { memory_bytes: 512 << 10, sync }).expect("opens")
+    Store::open(directory, fixture::schema(), &Options { memory_bytes: 512 << 10, sync, ..Options::default() })
+        .expect("opens")
 }
 
 /// Where the store stands in the stream of changes.

@@ -18,7 +18,7 @@ use relational::{
 const PAYMENTS: TableId = fixture::PAYMENTS;
 
 fn open(directory: &tempfile::TempDir) -> Store {
-    let options = Options { memory_bytes: 1 << 20, sync: false };
+    let options = Options { memory_bytes: 1 << 20, sync: false, ..Options::default() };
     Store::open(directory.path(), fixture::schema(), &options).expect("opens")
 }
 

@@ -218,8 +218,7 @@ impl FluvioSource {
             self.show(index)?;
         }
         let mut records = 0;
-        // One record makes at most two changes.
-        while records < limit && delivery.changes.len() + 2 <= limit.max(2) {
+        while delivery.has_room(records, limit) {
             let Some((index, record)) = self.merge.take() else { break };
             let offset = record.position.offset;
             if let Some(record) = decode::deliver(&self.tables, record, delivery)? {

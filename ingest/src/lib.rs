@@ -21,6 +21,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use relational::limits::BATCH_BYTES_MAX;
 use relational::{Change, DeadLetter, EventTime, Position};
 
 pub use error::Error;
@@ -36,6 +37,8 @@ pub struct Delivery {
     pub dead_letters: Vec<DeadLetter>,
     /// Where to read on after these, per topic and partition (only those that moved).
     pub next: Vec<Position>,
+    /// Bytes of the records behind all this, as they came.
+    pub bytes: usize,
     /// No more input now (files: at the end; Kafka: every partition read to its end).
     pub caught_up: bool,
     /// Records recognised and set aside, by kind (heartbeat, transaction, schema_change, tombstone, message, duplicate);
@@ -68,8 +71,15 @@ impl Delivery {
         })
     }
 
+    /// Whether one more record may be added, after so many.
+    fn has_room(&self, records: usize, limit: usize) -> bool {
+        // One record makes at most two changes.
+        records < limit && self.changes.len() + 2 <= limit.max(2) && self.bytes < BATCH_BYTES_MAX
+    }
+
     /// What one more record says.
     fn add(&mut self, record: Self) {
+        self.bytes += record.bytes;
         self.changes.extend(record.changes);
         self.dead_letters.extend(record.dead_letters);
         record.set_aside.into_iter().for_each(|(kind, by)| self.set_aside(kind, by));
@@ -93,7 +103,8 @@ pub trait Source: Send {
     /// When the source no longer has what follows these positions, or cannot be reached.
     fn seek(&mut self, positions: &[Position]) -> Result<(), Error>;
 
-    /// At most `limit` changes, or one whole transaction of the source more; waits up to `wait` when there is nothing yet.
+    /// At most `limit` changes, of [`BATCH_BYTES_MAX`] bytes of records and one record more, or one whole transaction of
+    /// the source more; waits up to `wait` when there is nothing yet.
     ///
     /// # Errors
     ///

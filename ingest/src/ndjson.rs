@@ -176,8 +176,7 @@ impl Source for ChangeFiles {
         let before: Vec<i64> = self.files.iter().map(|file| file.from).collect();
         let mut delivery = Delivery::default();
         let mut lines = 0;
-        // One record makes at most two changes.
-        while lines < limit && delivery.changes.len() + 2 <= limit.max(2) {
+        while delivery.has_room(lines, limit) {
             if !self.step(&mut delivery)? {
                 break;
             }

@@ -9,15 +9,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use relational::limits::{BATCH_BYTES_MAX, UNACKNOWLEDGED_BYTES_MAX};
 use relational::{EventTime, Position};
 use sinks::{Error, Outgoing, Receipt, Sink};
 
 use crate::metrics;
 
-/// Records that may wait for their acknowledgement; with more, the loop waits too.
-const WAITING_MAX: usize = 5_000;
+/// What may wait for its acknowledgement; with more, the loop waits too.
+const ROOM: Room = Room { parcels: usize::MAX, records: 5_000, bytes: UNACKNOWLEDGED_BYTES_MAX };
 
-/// Records that leave together at most, if one step has not made more.
+/// Records that leave together at most, of [`BATCH_BYTES_MAX`] bytes, if one step has not made more.
 const TOGETHER_MAX: usize = 1_000;
 
 /// How long whoever has no thread tries again what may go well another time.
@@ -87,7 +88,7 @@ impl Publisher {
             }
             Self::Beside(beside) => {
                 beside.hand_over(parcel, false);
-                beside.collect(WAITING_MAX, give_up)
+                beside.collect(ROOM, give_up)
             }
         }
     }
@@ -100,7 +101,7 @@ impl Publisher {
     pub(crate) fn collect(&mut self) -> Result<Vec<Acknowledged>, Error> {
         match self {
             Self::Here(_) => Ok(Vec::new()),
-            Self::Beside(beside) => beside.collect(usize::MAX, &mut never()),
+            Self::Beside(beside) => beside.collect(Room::ANY, &mut never()),
         }
     }
 
@@ -128,7 +129,7 @@ impl Publisher {
         match self {
             Self::Here(sink) => sink.flush().map(|()| Vec::new()),
             Self::Beside(beside) => {
-                let acknowledged = beside.collect(0, give_up)?;
+                let acknowledged = beside.collect(Room::NONE, give_up)?;
                 if beside.waiting.is_empty() {
                     beside.end()?;
                 } else {
@@ -180,6 +181,10 @@ pub(crate) fn patiently<T>(mut call: impl FnMut() -> Result<T, Error>) -> Result
     }
 }
 
+fn bytes(batch: &[(u64, Outgoing)]) -> usize {
+    batch.iter().map(|(_, outgoing)| outgoing.bytes()).sum()
+}
+
 fn sequences(batch: &[(u64, Outgoing)]) -> Vec<u64> {
     batch.iter().map(|(sequence, _)| *sequence).collect()
 }
@@ -202,6 +207,8 @@ struct Order {
     batch: Vec<(u64, Outgoing)>,
     positions: BTreeMap<(Arc<str>, i32), Position>,
     report: bool,
+    /// Bytes of the batch.
+    bytes: usize,
     /// How many orders these are.
     count: usize,
 }
@@ -211,13 +218,28 @@ impl Order {
         self.batch.extend(next.batch);
         self.positions.extend(next.positions);
         self.report |= next.report;
+        self.bytes += next.bytes;
         self.count += next.count;
     }
+}
+
+/// How much may wait for an answer.
+#[derive(Clone, Copy)]
+struct Room {
+    parcels: usize,
+    records: usize,
+    bytes: usize,
+}
+
+impl Room {
+    const ANY: Self = Self { parcels: usize::MAX, records: usize::MAX, bytes: usize::MAX };
+    const NONE: Self = Self { parcels: 0, records: 0, bytes: 0 };
 }
 
 /// What the loop keeps of an order that has no answer yet.
 struct Waiting {
     sequences: Vec<u64>,
+    bytes: usize,
     arrival: Option<Arrival>,
     since: Instant,
 }
@@ -246,18 +268,21 @@ impl Beside {
 
     fn hand_over(&mut self, parcel: Parcel, report: bool) {
         let Parcel { batch, positions, arrival } = parcel;
-        self.waiting.push_back(Waiting { sequences: sequences(&batch), arrival, since: Instant::now() });
+        let bytes = bytes(&batch);
+        self.waiting.push_back(Waiting { sequences: sequences(&batch), bytes, arrival, since: Instant::now() });
         let place = |position: Position| ((Arc::clone(&position.topic), position.partition), position);
-        let order = Order { batch, positions: positions.into_iter().map(place).collect(), report, count: 1 };
+        let positions = positions.into_iter().map(place).collect();
+        let order = Order { batch, positions, report, bytes, count: 1 };
         // A thread that has ended has answered why.
         self.orders.as_ref().map(|orders| orders.send(order).ok());
     }
 
-    /// Takes what has been answered, and waits while more than so many records have no answer.
-    fn collect(&mut self, records_max: usize, give_up: &mut GiveUp) -> Result<Vec<Acknowledged>, Error> {
+    /// Takes what has been answered, and waits while there is no room for what has no answer.
+    fn collect(&mut self, room: Room, give_up: &mut GiveUp) -> Result<Vec<Acknowledged>, Error> {
         let mut all = Vec::new();
         loop {
-            let has_room = self.records() <= records_max && (records_max > 0 || self.waiting.is_empty());
+            let bytes: usize = self.waiting.iter().map(|order| order.bytes).sum();
+            let has_room = self.waiting.len() <= room.parcels && self.records() <= room.records && bytes <= room.bytes;
             match self.answers.recv_timeout(if has_room { Duration::ZERO } else { PAUSE }) {
                 Ok((count, receipt)) => {
                     let (receipt, answered) = (receipt?, self.waiting.drain(..count).collect::<Vec<_>>());
@@ -308,6 +333,7 @@ fn work(
     let tell = |told: Option<String>| *trouble.lock().unwrap_or_else(PoisonError::into_inner) = told;
     while let Ok(mut order) = orders.recv() {
         while order.batch.len() < TOGETHER_MAX
+            && order.bytes < BATCH_BYTES_MAX
             && let Ok(next) = orders.try_recv()
         {
             order.join(next);

@@ -17,8 +17,8 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::config::{ConfigError, Document, TaskSettings};
 
-/// Differently shuffled views of the tables that are averaged. Cost and memory grow with them.
-const ESTIMATORS: usize = 2;
+/// Differently shuffled views of the tables that are averaged, unless the config says. Cost and memory grow with them.
+pub(crate) const ESTIMATORS: usize = 2;
 
 /// The largest encoded context: a task keeps up to four of them.
 const CONTEXT_BYTES_MAX: usize = 1 << 30;
@@ -69,7 +69,7 @@ impl RelationalMember {
         let options = FitOptions {
             relationships: neighbourhoods.relationships(),
             hops: neighbourhoods.hops(),
-            estimators: ESTIMATORS,
+            estimators: settings.estimators.unwrap_or(ESTIMATORS),
             bytes_max: CONTEXT_BYTES_MAX,
         };
         Ok(Self { model, neighbourhoods, options })

@@ -1,5 +1,6 @@
 //! What every command starts from: the config, the schema, the compiled tasks, the store, the source and the sink.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -12,7 +13,7 @@ use ingest::kafka::{KafkaSettings, KafkaSource};
 use ingest::ndjson::ChangeFiles;
 use ingest::registry::Registry;
 use ingest::{Delivery, Source};
-use relational::{DeadLetter, EventTime, Schema};
+use relational::{Column, ColumnId, DeadLetter, EventTime, Schema, SemanticType, TableId};
 use sinks::{
     DeadLetterRecord, ExactlyOnce, FluvioSink, JsonLines, KafkaSink, KafkaTransactions, Origin, ParquetSink, ProcessId,
     Sink, StoreId, Topics,
@@ -137,7 +138,7 @@ impl World {
     ///
     /// When it is in use, damaged, or was made for another schema.
     pub fn open_store(&self, sync: bool) -> Result<Arc<Store>, Failure> {
-        let options = Options { memory_bytes: self.settings.app.memory_bytes, sync };
+        let options = Options { memory_bytes: self.settings.app.memory_bytes, sync, unlisted: self.unlisted() };
         if let Some(learned) = &self.learned {
             learned.keep(&self.settings.app.store)?;
         }
@@ -150,6 +151,17 @@ impl World {
         store_id(&store)?;
         drop(store);
         Ok(Arc::new(open()?))
+    }
+
+    /// Columns that are read of no row that leads to another: texts that no query names.
+    fn unlisted(&self) -> BTreeSet<(TableId, ColumnId)> {
+        let is_named = |column: &Column| self.plans.iter().any(|plan| plan.task.query.contains(&column.name));
+        let is_text = |column: &Column| matches!(column.semantic, SemanticType::Text | SemanticType::Ignore);
+        let unlisted = self.schema.tables().flat_map(|(id, table)| {
+            let columns = table.columns().filter(|(_, column)| is_text(column) && !is_named(column));
+            columns.map(move |(column, _)| (id, column))
+        });
+        unlisted.collect()
     }
 
     /// The source, at its beginning.
@@ -272,6 +284,7 @@ pub(crate) fn kafka_settings(settings: &Settings) -> KafkaSettings {
     let mut kafka = KafkaSettings::new(brokers, source.topics.clone(), settings.app.name.clone());
     kafka.options = source.options.iter().cloned().collect();
     kafka.transactions.clone_from(&source.transactions);
+    kafka.buffer_bytes = source.buffer_bytes;
     if let SinkSettings::Kafka(output) = &settings.sink {
         kafka.own = sink_settings(settings, output).topics.all().collect();
     }
@@ -298,6 +311,7 @@ pub(crate) fn fluvio_source(settings: &Settings) -> Result<(Box<dyn fluvio_log::
     let source = &settings.source;
     let cluster = fluvio_settings(settings, &source.fluvio);
     let mut fluvio = FluvioSettings::new(cluster.to_string(), source.topics.clone());
+    fluvio.buffer_bytes = source.buffer_bytes;
     if let SinkSettings::Fluvio(_) = &settings.sink {
         fluvio.own = written_topics(settings).all().collect();
     }

@@ -37,7 +37,7 @@ impl Database {
 
     fn of(tables: &[Draft], scratch: &Path) -> Result<Self, Error> {
         let folder = tempfile::Builder::new().prefix("pretrain-").tempdir_in(scratch).map_err(Error::file(scratch))?;
-        let options = Options { memory_bytes: MEMORY_BYTES, sync: false };
+        let options = Options { memory_bytes: MEMORY_BYTES, sync: false, ..Options::default() };
         let store = Store::open(folder.path(), Arc::new(draft::schema(tables)), &options)?;
         let mut applied = Vec::new();
         for batch in draft::changes(tables).chunks(BATCH) {

@@ -78,6 +78,18 @@ pub struct Change {
     pub position: Position,
 }
 
+impl Change {
+    /// About how many bytes its values take.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let cells: &[Cell] = match &self.op {
+            Op::Upsert(cells) | Op::Snapshot(cells) => cells,
+            Op::Delete | Op::Truncate => &[],
+        };
+        cells.iter().map(|cell| if let Cell::Value(value) = cell { value.bytes() } else { 0 }).sum()
+    }
+}
+
 /// Which step refused a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Stage {

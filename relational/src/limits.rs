@@ -46,6 +46,13 @@ pub const WINDOW_MICROS_MAX: i64 = 1_000 * 366 * 86_400 * 1_000_000;
 /// Changes in one micro-batch: one store commit, and the longest time that a score waits for its neighbours.
 pub const BATCH_CHANGES_MAX: usize = 1_000;
 
+/// Bytes of the source records of one micro-batch, which ends with the record that exceeds them: while it is committed its
+/// rows are in memory several times.
+pub const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Bytes of records that may wait for the sink's acknowledgement; with more, the intake waits too.
+pub const UNACKNOWLEDGED_BYTES_MAX: usize = 16 * 1024 * 1024;
+
 /// Transactions of the source that are remembered after their rows have gone, so that a row that comes twice holds up
 /// nothing.
 pub const TRANSACTIONS_REMEMBERED_MAX: usize = 10_000;

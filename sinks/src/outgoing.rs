@@ -55,6 +55,19 @@ impl Outgoing {
         writer.0
     }
 
+    /// About how many bytes it takes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Score(score) => score.key.len() + score.value.as_ref().map_or(0, String::len),
+            Self::DeadLetter(DeadLetterRecord { letter, .. }) => {
+                let length = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
+                let headers = letter.headers.iter().map(|(name, value)| name.len() + length(value));
+                length(&letter.key) + length(&letter.value) + headers.sum::<usize>()
+            }
+        }
+    }
+
     /// What tells the record from every other that leaves.
     #[must_use]
     pub fn stamp(&self) -> Stamp {

@@ -59,7 +59,7 @@ impl Page {
         let sequence = reader.number()?;
         let body = match kind {
             Kind::Heads => Body::Heads(Slots::take(reader)?),
-            Kind::Root => Body::Root(Root { count: reader.number()?, tail: Slots::take(reader)? }),
+            Kind::Root => Body::Root(Root::new(reader.number()?, Slots::take(reader)?)),
             Kind::Block => Body::Block(Block { entries: Slots::take(reader)?, ..Block::default() }),
             Kind::Node => Body::Node(take_node(reader)?),
             Kind::Spill => Body::Spill(Slots::take(reader)?),
@@ -131,7 +131,7 @@ mod tests {
             let mut slots = Slots::default();
             strings.iter().for_each(|bytes| slots.push(bytes));
             let block = Block { entries: slots.clone(), ..Block::default() };
-            let root = Root { count, tail: slots.clone() };
+            let root = Root::new(count, slots.clone());
             let bodies = [
                 (Kind::Heads, Body::Heads(slots.clone())),
                 (Kind::Spill, Body::Spill(slots.clone())),

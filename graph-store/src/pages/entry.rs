@@ -7,10 +7,9 @@
 //! | spilled | number of pages that older versions have moved to; unless it is 0 their extent |
 //! | versions | up to the end of the slot, in sequence order; at least one |
 
-use relational::{AsOf, EventTime};
+use relational::AsOf;
 
 use crate::bytes::{Reader, put, put_bytes};
-use crate::packed::pack;
 use crate::pages::slots::{RowSpan, Slots, Span};
 use crate::pages::version::{Base, Extent, Version};
 
@@ -166,9 +165,8 @@ pub(crate) fn amend(
     }
     let mut versions = Vec::with_capacity(count);
     for version in entry.versions() {
-        let time = EventTime(version.time);
         let row = match slots.row(&version) {
-            Some(row) => Some(pack(&row.unpack()?, time)),
+            Some(row) => Some(row.whole()?),
             None => None,
         };
         versions.push(version.with(row));

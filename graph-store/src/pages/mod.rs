@@ -13,8 +13,10 @@ pub(crate) mod version;
 use std::sync::{Arc, OnceLock};
 
 pub(crate) use codec::{Scratch, pack, unpack};
+use entry::Entry;
 use slots::Slots;
 use summary::Digest;
+use version::Extent;
 
 use crate::keys::Kind;
 
@@ -43,10 +45,30 @@ pub(crate) enum Body {
 }
 
 /// The beginning of a history: how many entries it has, and the last ones, which do not fill a block yet.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Root {
     pub count: u64,
     pub tail: Slots,
+    /// Found when first asked for.
+    extent: OnceLock<Option<Extent>>,
+}
+
+impl Root {
+    pub(crate) fn new(count: u64, tail: Slots) -> Self {
+        Self { count, tail, extent: OnceLock::new() }
+    }
+
+    /// Of the tail's versions; `None` when an entry is garbled.
+    pub(crate) fn extent(&self) -> Option<&Extent> {
+        let find = || {
+            let mut extent = Extent::EMPTY;
+            for slot in 0..self.tail.len() {
+                extent.merge(&Entry::read(&self.tail, slot)?.extent());
+            }
+            Some(extent)
+        };
+        self.extent.get_or_init(find).as_ref()
+    }
 }
 
 /// [`FANOUT`] entries of a history, in the order in which they arrived.
@@ -105,7 +127,10 @@ impl Page {
     pub(crate) fn slots_mut(&mut self) -> &mut Slots {
         match &mut self.body {
             Body::Heads(slots) | Body::Spill(slots) => slots,
-            Body::Root(root) => &mut root.tail,
+            Body::Root(root) => {
+                root.extent.take();
+                &mut root.tail
+            }
             Body::Block(block) => {
                 block.digest.take();
                 &mut block.entries
@@ -123,6 +148,7 @@ impl Page {
 
     pub(crate) fn root_mut(&mut self) -> &mut Root {
         let Body::Root(root) = &mut self.body else { unreachable!("the key says that this page is a root") };
+        root.extent.take();
         root
     }
 

@@ -207,15 +207,14 @@ pub(crate) mod tests {
         (numbers, any::<bool>(), row).prop_map(|((sequence, age, valid_from, known, time), from_snapshot, row)| {
             let time = if row.is_some() { time } else { i64::MIN };
             let born = sequence.saturating_sub(age);
-            let row = row.map(|values| pack(&Row::new(values.into_iter().map(Value::Int)), EventTime(time)));
+            let row = row.map(|values| pack(&Row::new(values.into_iter().map(Value::Int)), EventTime(time)).0);
             Version { sequence, born, valid_from, known, time, from_snapshot, row }
         })
     }
 
     /// The version with its row whole again.
     pub(crate) fn whole(version: &Version<Packed<'_>>) -> Version<Box<[u8]>> {
-        let unpack = |row: Packed<'_>| pack(&row.unpack().expect("a row"), EventTime(version.time));
-        version.with(version.row.map(unpack))
+        version.with(version.row.map(|row| row.whole().expect("a row")))
     }
 
     pub(crate) fn extent(versions: &[Version<Box<[u8]>>]) -> Extent {

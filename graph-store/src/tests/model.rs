@@ -22,7 +22,7 @@ struct Batch {
 }
 
 fn open(directory: &Path, schema: &Arc<Schema>, memory_bytes: u64) -> Store {
-    let options = Options { memory_bytes, sync: false };
+    let options = Options { memory_bytes, sync: false, ..Options::default() };
     Store::open(directory, Arc::clone(schema), &options).expect("opens")
 }
 

@@ -47,7 +47,7 @@ fn later_changes_leave_every_bit_of_earlier_sums() {
         println!("seed {seed}");
         let numbers = &mut Numbers::new(seed);
         let directory = tempfile::tempdir().expect("a directory");
-        let options = Options { memory_bytes: 200 << 10, sync: false };
+        let options = Options { memory_bytes: 200 << 10, sync: false, ..Options::default() };
         let open = || Store::open(directory.path(), fixture::schema(), &options).expect("opens");
         let mut store = open();
         let mut seen = Vec::new();

@@ -70,6 +70,7 @@ pub(crate) fn deliver_seen(
     look: &mut dyn FnMut(&Record<'_>),
 ) -> Result<Option<OwnedRecord>, Error> {
     delivery.waiting = None;
+    let bytes = record.bytes();
     let unframed = tables.registry().map_or(Ok(Unframed::AsIs), |registry| registry.unframe(&record))?;
     let decoded = match unframed {
         Unframed::AsIs => {
@@ -93,6 +94,7 @@ pub(crate) fn deliver_seen(
             return Ok(Some(record));
         }
     };
+    delivery.bytes += bytes;
     match decoded {
         Ok(Decoded::Changes { changes, unknown_columns }) => {
             delivery.changes.extend(changes);

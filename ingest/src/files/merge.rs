@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use relational::{EventTime, Position, Schema};
+use relational::limits::BATCH_BYTES_MAX;
+use relational::{Change, EventTime, Position, Schema};
 
 use super::TableFile;
 use super::lane::Lane;
@@ -71,13 +72,18 @@ impl TableFiles {
     fn deliver(&mut self, next: Next, woken: &mut Vec<usize>, delivery: &mut Delivery) -> Result<(), Error> {
         let lane = &mut self.lanes[next.lane];
         if next.what == What::Late {
-            delivery.changes.extend(lane.take_late(next.late));
+            let change = lane.take_late(next.late);
+            delivery.bytes += change.as_ref().map_or(0, Change::bytes);
+            delivery.changes.extend(change);
             let following = lane.late_time(next.late).map(|time| Next::late(time, next.lane, next.late));
             self.next.extend(following.map(Reverse));
             return Ok(());
         }
         match lane.take(woken)? {
-            Some(Ok(change)) => delivery.changes.push(change),
+            Some(Ok(change)) => {
+                delivery.bytes += change.bytes();
+                delivery.changes.push(change);
+            }
             Some(Err(dead_letter)) => delivery.dead_letters.push(dead_letter),
             None => {}
         }
@@ -103,7 +109,7 @@ impl Source for TableFiles {
     fn poll(&mut self, limit: usize, _wait: Duration) -> Result<Delivery, Error> {
         let mut delivery = Delivery::default();
         let mut woken = Vec::new();
-        while delivery.changes.len() + delivery.dead_letters.len() < limit {
+        while delivery.changes.len() + delivery.dead_letters.len() < limit && delivery.bytes < BATCH_BYTES_MAX {
             let Some(Reverse(next)) = self.next.pop() else { break };
             self.deliver(next, &mut woken, &mut delivery)?;
         }

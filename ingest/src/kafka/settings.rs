@@ -96,13 +96,20 @@ impl KafkaSettings {
     ///
     /// When an option contradicts what the source relies on.
     pub(super) fn client(&self, partitions: usize) -> Result<BTreeMap<String, String>, Error> {
-        // librdkafka's limit holds per partition; its default of 64 MiB each is what eats memory on wide topics.
-        let share = self.buffer_bytes / 1024 / u64::try_from(partitions.max(1)).unwrap_or(u64::MAX);
+        // librdkafka's limits hold per partition, and its defaults of 64 MiB each eat memory on wide topics. A queue is
+        // over its limit by up to one answer's part, so half of a share is for the queue and half for that part. A record
+        // that is larger comes nevertheless.
+        let share = self.buffer_bytes / 2 / u64::try_from(partitions.max(1)).unwrap_or(u64::MAX);
         let mut options: BTreeMap<String, String> = BTreeMap::new();
         let mut set = |name: &str, value: String| options.insert(name.to_owned(), value);
         set("group.id", self.application.clone());
         set("isolation.level", "read_committed".to_owned());
-        set("queued.max.messages.kbytes", share.clamp(256, 16 << 10).to_string());
+        set("queued.max.messages.kbytes", (share / 1024).clamp(1, 16 << 10).to_string());
+        set("fetch.message.max.bytes", share.clamp(1 << 10, 1 << 20).to_string());
+        // An answer is in memory until the last of its records was taken.
+        set("fetch.max.bytes", (self.buffer_bytes / 4).clamp(1 << 18, 50 << 20).to_string());
+        // A full queue is looked at again after this: the default of 1 s is meant for queues of any size.
+        set("fetch.queue.backoff.ms", "20".to_owned());
         // A partition's end is told by an empty answer: this is how long the broker waits before it gives one.
         set("fetch.wait.max.ms", "100".to_owned());
         options.extend(self.connection());

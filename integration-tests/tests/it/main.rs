@@ -18,9 +18,11 @@ mod licences; // what we build on may be built on
 mod mutations; // real records, damaged at random
 mod postgres; // a real database, and Debezium that reads it
 mod postgres_to_scores; // from that database to the scores
+mod pressure; // large records in many partitions
 mod program; // the program as a user runs it
 mod registry; // records whose schemas are in a registry
 mod report; // the report of a backtest in a real browser
 mod secured; // a broker that lets in only whom it knows
+mod soak; // hours of a shop, at high speed
 mod tidy; // rules of the house that no compiler keeps
 mod transactions; // what the source wrote in one transaction becomes visible together

@@ -3,8 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+
+/// How long a run may take until it is ready.
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A folder with a config, and the program that is started there.
 pub(crate) struct Program {
@@ -76,6 +81,31 @@ impl Program {
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command
     }
+}
+
+/// What an endpoint of a run answers, once it answers with 200.
+pub(crate) fn endpoint(address: &str) -> String {
+    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Ok(mut response) = agent.get(address).call()
+            && response.status() == 200
+        {
+            return response.body_mut().read_to_string().expect("text");
+        }
+        assert!(Instant::now() < deadline, "{address} is never ready");
+        thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// The most memory that a process has had at once, and what it has now, in bytes.
+pub(crate) fn memory(process: u32) -> Option<(u64, u64)> {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let of = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+        Some(line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()? << 10)
+    };
+    Some((of("VmHWM:")?, of("VmRSS:")?))
 }
 
 /// The program lies beside the folder of the test binaries: cargo builds it for the tests of its own crate.

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::broker::{Broker, Sent, free_port};
-use crate::program::Program;
+use crate::program::{Program, endpoint};
 use crate::registry::Stand;
 
 const PASSWORD: &str = "tiger-in-the-tank-4711";
@@ -95,21 +95,6 @@ listen = "127.0.0.1:${{HTTP_PORT}}"
     program.set("SECRET", PASSWORD);
     program.set("HTTP_PORT", &free_port().to_string());
     program
-}
-
-/// What an endpoint of a run answers, once it answers with 200.
-fn endpoint(address: &str) -> String {
-    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        if let Ok(mut response) = agent.get(address).call()
-            && response.status() == 200
-        {
-            return response.body_mut().read_to_string().expect("text");
-        }
-        assert!(Instant::now() < deadline, "{address} is never ready");
-        thread::sleep(Duration::from_millis(100));
-    }
 }
 
 /// Runs it until everything has been read and scored, and returns all that it said meanwhile.

@@ -20,6 +20,7 @@ use crate::config::TaskSettings;
 use crate::driver::ensure_replayed;
 use crate::output;
 use crate::plan::{self, Plan};
+use crate::relational_member::ESTIMATORS;
 use crate::scorer::{Bounds, Scorer};
 use crate::world::{Failure, World};
 
@@ -67,11 +68,15 @@ const LAGS: [u8; 4] = [0, 3, 10, 20];
 /// Hops, and the children that each follows, for the member that reads neighbourhoods.
 const FANOUTS: [&[usize]; 4] = [&[16], &[8, 4], &[16, 8], &[32, 16]];
 
+/// Shuffled views that it averages.
+const VIEWS: [usize; 4] = [1, 2, 4, 8];
+
 /// What else decides how the chosen member reads: only what it reads at all.
 fn readings(plan: &Plan, chosen: &TaskSettings) -> Vec<TaskSettings> {
     if plan.relational.is_some() {
         let with = |fanout: &&[usize]| TaskSettings { fanout: Some(fanout.to_vec()), ..chosen.clone() };
-        return FANOUTS.iter().map(with).collect();
+        let of_views = |estimators: &usize| TaskSettings { estimators: Some(*estimators), ..chosen.clone() };
+        return FANOUTS.iter().map(with).chain(VIEWS.iter().map(of_views)).collect();
     }
     let with = |lags: &u8| TaskSettings { lags: Some(*lags), ..chosen.clone() };
     if plan.reads_lags() { LAGS.iter().map(with).collect() } else { Vec::new() }
@@ -193,7 +198,11 @@ fn name(settings: &TaskSettings) -> String {
         Some(fanout) if *fanout != SampleOptions::default().fanout => format!(", fan-out {fanout:?}"),
         _ => String::new(),
     };
-    format!("{}{size}{policy}{lags}{fanout}", settings.model)
+    let views = match settings.estimators {
+        Some(estimators) if estimators != ESTIMATORS => format!(", {estimators} estimators"),
+        _ => String::new(),
+    };
+    format!("{}{size}{policy}{lags}{fanout}{views}", settings.model)
 }
 
 /// What is better than the config, if anything is.
@@ -331,6 +340,7 @@ fn write(world: &World, arguments: &Tune, settings: &TaskSettings, notes: &[Stri
     set("lags", settings.lags.map(|lags| value(i64::from(lags))));
     let fanout = |fanout: &Vec<usize>| fanout.iter().filter_map(|hop| i64::try_from(*hop).ok()).collect::<Array>();
     set("fanout", settings.fanout.as_ref().map(fanout).map(value));
+    set("estimators", settings.estimators.and_then(|count| i64::try_from(count).ok()).map(value));
     if settings.weights.is_none() {
         set("weights", None);
     }

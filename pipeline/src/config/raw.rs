@@ -69,6 +69,8 @@ pub(super) struct RawSource {
     pub consistency: Option<RawConsistency>,
     /// How rows of one transaction are kept together.
     pub transactions: Option<RawTransactions>,
+    /// Bytes of records that may wait to be taken.
+    pub buffer: Bytes,
     /// Any librdkafka setting.
     #[serde(default)]
     pub options: IndexMap<String, RawOption>,
@@ -259,6 +261,8 @@ pub(super) struct RawTask {
     pub lags: Option<u8>,
     /// How many children of a row are followed, one entry per hop, for `model = "kumo-relational"`.
     pub fanout: Option<Vec<usize>>,
+    /// How many shuffled views of the tables are averaged, for `model = "kumo-relational"`.
+    pub estimators: Option<usize>,
     /// Where scores go, when it is not `<app>.<task>`.
     pub topic: Option<Text>,
     /// What is done with the scores.

@@ -71,6 +71,8 @@ pub struct SourceSettings {
     pub lateness: i64,
     /// How rows of one transaction of the source are kept together, if they are.
     pub transactions: Option<TransactionSettings>,
+    /// Bytes of records that may wait in the client to be taken, over all partitions.
+    pub buffer_bytes: u64,
     /// Any librdkafka setting.
     pub options: Options,
     /// The schemas of framed records.
@@ -182,9 +184,19 @@ fn check_source(document: &Document, raw: &RawSource) -> Result<SourceSettings, 
         format,
         lateness: raw.lateness.map_or(0, |lateness| lateness.0),
         transactions: transactions::check(document, raw, kind)?,
+        buffer_bytes: buffer(document, raw.buffer.0)?,
         options: options::check(document, "source", &raw.options)?,
         registry: raw.registry.as_ref().map(|registry| super::registry::check(document, registry)).transpose()?,
     })
+}
+
+fn buffer(document: &Document, bytes: u64) -> Result<u64, ConfigError> {
+    const LEAST: u64 = 1 << 20;
+    if bytes < LEAST {
+        let error = document.error(&["source", "buffer"], "`buffer` is too small to read ahead in");
+        return Err(error.hint("at least \"1MiB\"; the default is \"64MiB\""));
+    }
+    Ok(bytes)
 }
 
 const FORMATS: [&str; 4] = ["debezium", "flattened", "upsert", "append"];

@@ -20,6 +20,8 @@ const LAG_WINDOWS: u16 = 40;
 /// A sample grows with the product of its hops.
 const HOPS_MAX: usize = 3;
 const CHILDREN_MAX: usize = 64;
+/// The published package averages 8.
+const ESTIMATORS_MAX: usize = 16;
 
 /// `[tasks.<name>]`
 #[derive(Debug, Clone, PartialEq)]
@@ -50,6 +52,8 @@ pub struct TaskSettings {
     pub lags: Option<u8>,
     /// How many children of a row are followed along each foreign key, one entry per hop; `None` for the default.
     pub fanout: Option<Vec<usize>>,
+    /// How many differently shuffled views of the tables are averaged; `None` for the default.
+    pub estimators: Option<usize>,
     /// Where scores go.
     pub topic: String,
     /// What is done with them.
@@ -147,6 +151,7 @@ pub(super) fn check(
         refresh: raw.refresh.map(|micros| micros.0.max(1)),
         lags: check_lags(document, name, raw.lags)?,
         fanout: check_fanout(document, name, raw.fanout.as_deref())?,
+        estimators: check_estimators(document, name, raw.estimators)?,
         topic: raw.topic.as_ref().map_or_else(|| format!("{app}.{name}"), |topic| topic.0.clone()),
         review: raw
             .review
@@ -175,6 +180,16 @@ fn check_fanout(document: &Document, task: &str, fanout: Option<&[usize]>) -> Re
             Err(document.error(&at, format!("each hop follows from 1 to {CHILDREN_MAX} children along a foreign key")))
         }
         hops => Ok(hops.map(<[usize]>::to_vec)),
+    }
+}
+
+fn check_estimators(document: &Document, task: &str, estimators: Option<usize>) -> Result<Option<usize>, ConfigError> {
+    match estimators {
+        Some(count) if !(1..=ESTIMATORS_MAX).contains(&count) => {
+            let message = format!("{count} views: from 1 to {ESTIMATORS_MAX} can be averaged");
+            Err(document.error(&["tasks", task, "estimators"], message))
+        }
+        estimators => Ok(estimators),
     }
 }
 

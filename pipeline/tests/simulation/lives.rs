@@ -89,7 +89,7 @@ impl Place<'_> {
 
     fn open(&self, disk: &SimulatedDisk) -> Result<Process, Box<dyn Error>> {
         let world = &self.shops.world;
-        let options = Options { memory_bytes: 8 << 20, sync: self.sync };
+        let options = Options { memory_bytes: 8 << 20, sync: self.sync, ..Options::default() };
         let store = Arc::new(Store::open_simulated(disk, Arc::clone(&world.schema), &options)?);
         let topics = Topics { app: "sim".into(), scores: BTreeMap::new() };
         let process = ProcessId(self.broker.lock().dice.number());

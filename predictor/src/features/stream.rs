@@ -17,6 +17,8 @@ pub(crate) struct Loaded {
     pub(crate) rows: Vec<Version>,
     /// How many rows lie in each [`Span`].
     pub(crate) counts: [u64; 5],
+    /// Where the rows are read from.
+    handles: Vec<Children>,
     /// Whether `rows` are all there are.
     complete: bool,
     /// When the first row happened.
@@ -64,20 +66,23 @@ impl Loaded {
         executor: &Executor,
         options: &FeatureOptions,
     ) -> Result<Self, Error> {
-        let handles = stream.via.iter().map(|id| view.snapshot.children(*id, key));
-        let handles: Vec<Children> = handles.collect::<Result<_, _>>()?;
+        // With them comes what they have read of the store.
+        let handles = match siblings {
+            Some(siblings) => siblings.handles.clone(),
+            None => stream.via.iter().map(|id| view.snapshot.children(*id, key)).collect::<Result<_, _>>()?,
+        };
         let limit = if stream.detail == Detail::Brief { options.brief_rows } else { options.rows };
         let siblings = siblings.filter(|siblings| siblings.stand_for(view.end(), limit));
         let (rows, complete) = match siblings {
             Some(siblings) => (siblings.rows[siblings.later(view.end())..].to_vec(), siblings.complete),
             None => newest(&handles, view, limit)?,
         };
-        let mut loaded = Self { rows, complete, width: stream.numbers.len(), ..Self::default() };
+        let mut loaded = Self { rows, complete, handles, width: stream.numbers.len(), ..Self::default() };
         loaded.fill_cells(stream, view, executor, options)?;
         loaded.sums = vec![[(0, 0.0); 5]; loaded.width];
         if !loaded.rows.is_empty() {
             loaded.sum_listed(view);
-            loaded.sum_unlisted(stream, &handles, view, siblings)?;
+            loaded.sum_unlisted(stream, view, siblings)?;
         }
         Ok(loaded)
     }
@@ -157,13 +162,7 @@ impl Loaded {
 
     /// The store's sums for spans that reach beyond the listed rows. Numbers that the store does not sum keep those of
     /// the listed rows.
-    fn sum_unlisted(
-        &mut self,
-        stream: &Stream,
-        handles: &[Children],
-        view: &View<'_>,
-        siblings: Option<&Self>,
-    ) -> Result<(), Error> {
+    fn sum_unlisted(&mut self, stream: &Stream, view: &View<'_>, siblings: Option<&Self>) -> Result<(), Error> {
         let Some(oldest) = self.first.filter(|_| !self.complete && view.without.is_none()) else { return Ok(()) };
         for span in Span::EVERY {
             let window = view.window(span);
@@ -180,7 +179,7 @@ impl Loaded {
                 self.counts[span.index()] = siblings.counts[span.index()] - siblings.later(window.end) as u64;
                 continue;
             }
-            let summaries = handles.iter().map(|children| children.summary(window));
+            let summaries = self.handles.iter().map(|children| children.summary(window));
             let summaries = summaries.collect::<Result<Vec<_>, _>>()?;
             self.counts[span.index()] = summaries.iter().map(|summary| summary.rows).sum();
             for (number, source) in stream.numbers.iter().enumerate() {
@@ -193,7 +192,7 @@ impl Loaded {
         if let Some(siblings) = siblings {
             self.first = siblings.first;
         } else if stream.detail == Detail::Full {
-            let firsts = handles.iter().map(Children::first).collect::<Result<Vec<_>, _>>()?;
+            let firsts = self.handles.iter().map(Children::first).collect::<Result<Vec<_>, _>>()?;
             self.first = firsts.into_iter().flatten().min();
         }
         Ok(())
