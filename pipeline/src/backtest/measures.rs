@@ -1,6 +1,7 @@
 //! What is measured of each kind of task. Names and formulas stand in `docs/backtest.md`.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use predictor::learn::metrics::ranking::{average_precision_at, gain_at, recall_at, reciprocal_rank};
 use predictor::learn::metrics::{Sorted, log_loss_of, pinball_of};
@@ -18,9 +19,9 @@ pub(super) struct Measure {
 
 #[derive(Debug, Clone)]
 enum Formula {
-    Auroc(Sorted),
-    AveragePrecision(Sorted),
-    CalibrationError(Sorted),
+    Auroc(Arc<Sorted>),
+    AveragePrecision(Arc<Sorted>),
+    CalibrationError(Arc<Sorted>),
     /// The mean area over the classes, each against the rest.
     MeanAuroc(Vec<Sorted>),
     Mean(Vec<f64>),
@@ -134,13 +135,13 @@ pub(super) fn measures(truths: &Truths, answers: &Answers, wanted: &Wanted) -> V
 }
 
 fn of_binary(truths: &[bool], scores: &[f64], wanted: &Wanted) -> Vec<Measure> {
-    let sorted = Sorted::new(scores, truths);
+    let sorted = Arc::new(Sorted::new(scores, truths));
     let each = |of: &dyn Fn(f64, bool) -> f64| {
         Formula::Mean(scores.iter().zip(truths).map(|(score, truth)| of(*score, *truth)).collect())
     };
     let mut all = vec![
-        Measure { name: "auroc", formula: Formula::Auroc(sorted.clone()) },
-        Measure { name: "average_precision", formula: Formula::AveragePrecision(sorted.clone()) },
+        Measure { name: "auroc", formula: Formula::Auroc(Arc::clone(&sorted)) },
+        Measure { name: "average_precision", formula: Formula::AveragePrecision(Arc::clone(&sorted)) },
         Measure { name: "log_loss", formula: each(&log_loss_of) },
         Measure { name: "brier", formula: each(&|score, truth| (score - f64::from(truth)).powi(2)) },
         Measure { name: "calibration_error", formula: Formula::CalibrationError(sorted) },
