@@ -180,11 +180,13 @@ mod tests {
 
     #[test]
     fn the_buffer_is_shared_among_partitions() {
-        let kbytes =
-            |partitions| settings(&["a"]).client(partitions).expect("valid")["queued.max.messages.kbytes"].clone();
-        assert_eq!(kbytes(1), "16384");
-        assert_eq!(kbytes(64), "1024");
-        assert_eq!(kbytes(10_000), "256");
+        let shares = |partitions| {
+            let client = settings(&["a"]).client(partitions).expect("valid");
+            ["queued.max.messages.kbytes", "fetch.message.max.bytes"].map(|name| client[name].clone())
+        };
+        assert_eq!(shares(1), ["16384", "1048576"]);
+        assert_eq!(shares(64), ["512", "524288"]);
+        assert_eq!(shares(10_000), ["3", "3355"]);
     }
 
     #[test]

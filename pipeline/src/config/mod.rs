@@ -186,4 +186,13 @@ mod tests {
         let shown = parsed(&text, &[]).expect_err("invalid");
         assert!(shown.contains("test.toml:8:9") && shown.contains("`soon` is not a length of time"), "{shown}");
     }
+
+    #[test]
+    fn what_is_too_small_or_too_many_is_pointed_at() {
+        let refused = |text: &str| parsed(text, &[]).expect_err("invalid");
+        let shown = refused(&MINIMAL.replace("[tables.a]", "buffer = \"1KiB\"\n[tables.a]"));
+        assert!(shown.contains("test.toml:3:10") && shown.contains("at least \"1MiB\""), "{shown}");
+        let shown = refused(&format!("{MINIMAL}[tasks.t]\nquery = \"x\"\nestimators = 17\n"));
+        assert!(shown.contains("test.toml:8:14") && shown.contains("from 1 to 16"), "{shown}");
+    }
 }

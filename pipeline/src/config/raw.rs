@@ -70,7 +70,7 @@ pub(super) struct RawSource {
     /// How rows of one transaction are kept together.
     pub transactions: Option<RawTransactions>,
     /// Bytes of records that may wait to be taken.
-    pub buffer: Bytes,
+    pub buffer: Option<Bytes>,
     /// Any librdkafka setting.
     #[serde(default)]
     pub options: IndexMap<String, RawOption>,

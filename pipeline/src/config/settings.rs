@@ -15,6 +15,7 @@ use super::report::{ConfigError, Document, nearest};
 use super::sink::{self, SinkSettings};
 use super::task::{self, TaskSettings};
 use super::transactions;
+use super::units::Bytes;
 
 /// A checked config.
 #[derive(Debug, Clone)]
@@ -184,14 +185,15 @@ fn check_source(document: &Document, raw: &RawSource) -> Result<SourceSettings, 
         format,
         lateness: raw.lateness.map_or(0, |lateness| lateness.0),
         transactions: transactions::check(document, raw, kind)?,
-        buffer_bytes: buffer(document, raw.buffer.0)?,
+        buffer_bytes: buffer(document, raw.buffer.as_ref())?,
         options: options::check(document, "source", &raw.options)?,
         registry: raw.registry.as_ref().map(|registry| super::registry::check(document, registry)).transpose()?,
     })
 }
 
-fn buffer(document: &Document, bytes: u64) -> Result<u64, ConfigError> {
+fn buffer(document: &Document, buffer: Option<&Bytes>) -> Result<u64, ConfigError> {
     const LEAST: u64 = 1 << 20;
+    let bytes = buffer.map_or(64 << 20, |bytes| bytes.0);
     if bytes < LEAST {
         let error = document.error(&["source", "buffer"], "`buffer` is too small to read ahead in");
         return Err(error.hint("at least \"1MiB\"; the default is \"64MiB\""));
